@@ -1,0 +1,182 @@
+"""``nearfield add``: files and folders into a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option, read_settings
+from cli.output import Progress, clean, note, print_json, progress
+
+if TYPE_CHECKING:
+    from cli.client import ApiClient
+    from cli.files import FoundFile, Skipped
+
+DEFAULT_COLLECTION = "documents"
+PATIENCE_S = 60.0
+_SHOWN = 10
+_ABOUT_THE_FILE = frozenset({400, 413, 415, 422})
+
+
+@dataclass
+class AddReport:
+    """What became of the files."""
+
+    collection: str
+    created: bool
+    accepted: int = 0
+    unchanged: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    ready: int = 0
+    failed: list[Mapping[str, Any]] = field(default_factory=list)
+    failed_count: int = 0
+
+    @property
+    def refused(self) -> list[Skipped]:
+        """Files that should have been added and were not."""
+        return [entry for entry in self.skipped if entry.refused]
+
+    def as_json(self, *, waited: bool) -> dict[str, object]:
+        """The report as ``--json`` prints it."""
+        report: dict[str, object] = {
+            "collection": self.collection,
+            "created": self.created,
+            "accepted": self.accepted,
+            "unchanged": self.unchanged,
+            "skipped": [{"path": s.path, "reason": s.reason, "refused": s.refused} for s in self.skipped],
+            "jobs": self.jobs,
+        }
+        if waited:
+            report |= {"ready": self.ready, "failed": self.failed_count, "failures": self.failed}
+        return report
+
+
+@click.command("add")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-c", "--collection", default=DEFAULT_COLLECTION, show_default=True, help="Where to; created if it is missing."
+)
+@click.option("--wait", is_flag=True, help="Return when everything is searchable (or failed).")
+@click.option("--prefix", help="Name to put before relative paths, in place of the folder's own name.")
+@json_option
+def command(paths: tuple[Path, ...], collection: str, wait: bool, prefix: str | None, as_json: bool) -> None:
+    """Add files and folders to a collection.
+
+    A document's id is made from its folder's name and relative path, so adding a folder again updates what changed and
+    doubles nothing. Hidden files, binaries, empty files and linked folders are passed over with a note. Exit code 1 if
+    a file could not be read or was refused, if there was nothing to add, or (with --wait) if a document failed.
+    """
+    from cli.client import ApiClient
+
+    settings = read_settings()
+    with ApiClient(settings.url, patience_s=PATIENCE_S) as client, progress(wanted=not as_json) as bars:
+        report = AddReport(collection, created=_ensure_collection(client, collection))
+        _send(client, report, paths, prefix, bars)
+        if wait and report.jobs:
+            _wait(client, report, bars)
+    if as_json:
+        print_json(report.as_json(waited=wait))
+    else:
+        _tell(report, waited=wait)
+    if report.refused or report.failed_count or not (report.accepted or report.unchanged):
+        raise click.exceptions.Exit(1)
+
+
+def _ensure_collection(client: ApiClient, name: str) -> bool:
+    """Makes the collection if it is missing; True if it did."""
+    from cli.api_errors import ApiProblem
+
+    if client.collection(name) is not None:
+        return False
+    try:
+        client.create_collection({"name": name})
+    except ApiProblem as problem:
+        if problem.status == 409 and client.collection(name) is not None:  # somebody else was faster
+            return False
+        raise
+    return True
+
+
+def _send(client: ApiClient, report: AddReport, paths: Sequence[Path], prefix: str | None, bars: Progress) -> None:
+    from cli.files import FoundFile, find_files, slices
+
+    files: list[FoundFile] = []
+    for found in find_files(paths, prefix):
+        if isinstance(found, FoundFile):
+            files.append(found)
+        else:
+            report.skipped.append(found)
+    done = 0
+    for part in slices(files):
+        _send_part(client, report, part)
+        done += len(part)
+        bars.update("sending", done, len(files))
+
+
+def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> None:
+    """Sends files as one request. When the server refuses it because of one of them, halves are sent, down to that."""
+    from cli.api_errors import ApiProblem
+    from cli.client import UploadFile
+    from cli.files import Skipped
+    from services.ids import new_token
+
+    bodies: list[UploadFile] = []
+    for file in part:
+        try:
+            bodies.append(UploadFile(file.name, file.path.read_bytes()))
+        except OSError as error:
+            report.skipped.append(Skipped(str(file.path), f"cannot be read: {error.strerror}", refused=True))
+    if not bodies:
+        return
+    try:
+        answer = client.add_files(report.collection, bodies, new_token())
+    except ApiProblem as problem:
+        if problem.status not in _ABOUT_THE_FILE:
+            raise
+        if len(part) == 1:
+            report.skipped.append(Skipped(str(part[0].path), problem.message, refused=True))
+            return
+        middle = len(part) // 2
+        _send_part(client, report, part[:middle])
+        _send_part(client, report, part[middle:])
+        return
+    outcomes = [document["outcome"] for document in answer["documents"]]
+    report.unchanged += outcomes.count("unchanged")
+    report.accepted += len(outcomes) - outcomes.count("unchanged")
+    report.jobs.append(str(answer["job_id"]))
+
+
+def _wait(client: ApiClient, report: AddReport, bars: Progress) -> None:
+    def told(jobs: Sequence[Mapping[str, Any]]) -> None:
+        bars.update("searchable", sum(job["done"] for job in jobs), sum(job["counts"]["total"] for job in jobs))
+
+    jobs = client.wait_for_jobs(report.jobs, told)
+    report.ready = sum(job["counts"]["ready"] for job in jobs)
+    report.failed_count = sum(job["counts"]["failed"] for job in jobs)
+    if report.failed_count:
+        failed = client.failed_documents(report.collection, set(report.jobs), limit=100)
+        report.failed = [{"id": item["id"], "source": item["source"], "error": item["error"]} for item in failed]
+
+
+def _tell(report: AddReport, *, waited: bool) -> None:
+    for entry in report.skipped[:_SHOWN]:
+        note(f"skipped {clean(entry.path)}: {clean(entry.reason)}")
+    if len(report.skipped) > _SHOWN:
+        note(f"... and {len(report.skipped) - _SHOWN} more; --json lists all")
+    for item in report.failed[:_SHOWN]:
+        reason = (item["error"] or {}).get("message", "")
+        note(f"failed {clean(item['source'] or item['id'])}: {clean(reason)}")
+    made = " (created)" if report.created else ""
+    line = f"{report.collection}{made}: {report.accepted} accepted, {report.unchanged} unchanged"
+    if report.skipped:
+        line += f", {len(report.skipped)} skipped"
+    if waited:
+        line += f"; {report.ready} ready, {report.failed_count} failed"
+    elif report.accepted:
+        line += "; they become searchable within moments (`nearfield status` shows how far)"
+    click.echo(line)

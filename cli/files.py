@@ -1,0 +1,124 @@
+"""Which files a path stands for, and under which names they are known to the product."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.errors import InvalidInput
+
+SLICE_FILES = 100
+SLICE_BYTES = 8 * 1024 * 1024
+FIRST_SLICE_FILES = 32  # a request of up to 32 documents and 1 MiB overtakes bulk work: something to search at once
+FIRST_SLICE_BYTES = 1024 * 1024
+_HEAD_BYTES = 8192
+_WIDE_ENCODING_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file to add. ``name`` is what its document id is made from: folder name and relative path, with "/"."""
+
+    path: Path
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that was passed over, and why. ``refused``: the server did not want it, which is a failure."""
+
+    path: str
+    reason: str
+    refused: bool = False
+
+
+def find_files(paths: Sequence[Path], prefix: str | None) -> Iterator[FoundFile | Skipped]:
+    """The files of all paths in a fixed order; what is passed over is told.
+
+    A file given by itself is named by its own name, a file of a folder by the folder's name and its path in there, so
+    that the same folder added again means the same documents, from wherever the command is called.
+
+    Args:
+        prefix: taken instead of the folder's own name ("" for none); put before a single file's name.
+
+    Raises:
+        InvalidInput: two different files would get one name, and so overwrite each other.
+    """
+    named: dict[str, Path] = {}
+    for path in paths:
+        for found in _in_path(path, prefix):
+            if isinstance(found, FoundFile):
+                real = found.path.resolve()
+                if named.setdefault(found.name, real) != real:
+                    raise InvalidInput(
+                        f"{found.path} and {named[found.name]} would both be named {found.name!r} and overwrite each "
+                        "other; add them in two calls with different --prefix",
+                        code="same-name-twice",
+                    )
+            yield found
+
+
+def _in_path(path: Path, prefix: str | None) -> Iterator[FoundFile | Skipped]:
+    if path.is_dir():
+        root = path.resolve().name if prefix is None else prefix.strip("/")
+        yield from _in_folder(path, f"{root}/" if root else "")
+    else:
+        before = f"{prefix.strip('/')}/" if prefix and prefix.strip("/") else ""
+        yield _looked_at(path, before + path.resolve().name)
+
+
+def _in_folder(folder: Path, prefix: str) -> Iterator[FoundFile | Skipped]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Skipped(str(folder), f"cannot be read: {error.strerror}", refused=True)
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.name.startswith("."):
+            yield Skipped(entry.path, "hidden")
+        elif entry.is_symlink() and path.is_dir():
+            yield Skipped(entry.path, "a link to a folder")
+        elif entry.is_dir():
+            yield from _in_folder(path, f"{prefix}{entry.name}/")
+        else:
+            yield _looked_at(path, prefix + entry.name)
+
+
+def _looked_at(path: Path, name: str) -> FoundFile | Skipped:
+    try:
+        name.encode("utf-8")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Skipped(str(path), "not a plain file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except UnicodeEncodeError:
+        return Skipped(repr(str(path)), "its name is not UTF-8: rename it", refused=True)
+    except OSError as error:
+        return Skipped(str(path), f"cannot be read: {error.strerror}", refused=True)
+    if not head:
+        return Skipped(str(path), "empty")
+    if b"\0" in head and not head.startswith(_WIDE_ENCODING_MARKS):
+        return Skipped(str(path), "binary")
+    return FoundFile(path, name, status.st_size)
+
+
+def slices(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:
+    """Cuts files into requests: a small first one, then by count and bytes. A large file travels alone."""
+    taken: list[FoundFile] = []
+    size = 0
+    limit_files, limit_bytes = FIRST_SLICE_FILES, FIRST_SLICE_BYTES
+    for file in files:
+        if taken and (len(taken) >= limit_files or size + file.size_bytes > limit_bytes):
+            yield taken
+            taken, size = [], 0
+            limit_files, limit_bytes = SLICE_FILES, SLICE_BYTES
+        taken.append(file)
+        size += file.size_bytes
+    if taken:
+        yield taken

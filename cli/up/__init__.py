@@ -1,0 +1,1 @@
+"""``nearfield up``: the whole product on one machine, under one supervisor."""

@@ -1,0 +1,1 @@
+"""Collections: a named set of documents that share a model, a chunking and declared fields."""

@@ -1,0 +1,1 @@
+"""The demo collection: the docstrings of Python's standard library."""

@@ -1,0 +1,87 @@
+"""The demo's documents in their fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.demo.docstrings import Docstring, python_version, read_built_in, read_source
+from services.demo.links import documentation_url
+from services.demo.modules import BUILT_IN, FIRST, source_modules, standard_library, top_level
+from services.errors import NearfieldError
+
+LAYOUT = 1  # raised when the documents are put together in another way
+
+
+@dataclass(frozen=True, slots=True)
+class DemoDocument:
+    """One document as the API takes it."""
+
+    id: str
+    title: str
+    text: str
+    url: str
+    module: str
+    kind: str
+
+    def as_json(self) -> dict[str, object]:
+        """The body of the API's "document in"."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "text": self.text,
+            "url": self.url,
+            "metadata": {"module": self.module, "kind": self.kind},
+        }
+
+
+def corpus_name() -> str:
+    """Names what the documents are: two runs with the same name send the same documents in the same order."""
+    return f"{python_version()}-layout-{LAYOUT}"
+
+
+def is_early(document: DemoDocument) -> bool:
+    """Whether it belongs to a module of the example questions."""
+    return document.module in FIRST
+
+
+def demo_documents() -> Iterator[DemoDocument]:
+    """All documents, each id once, read as they are asked for.
+
+    Raises:
+        NearfieldError: this Python carries no source of its standard library.
+    """
+    seen: set[str] = set()
+    for docstring in _docstrings():
+        if docstring.id not in seen:
+            seen.add(docstring.id)
+            yield _document(docstring)
+    if not seen:
+        raise NearfieldError(
+            f"no source of Python's standard library under {standard_library()}: install it, or start with --no-demo",
+            code="no-demo-source",
+        )
+
+
+def _docstrings() -> Iterator[Docstring]:
+    """By module: its source first, then what is written in C, so that the module's own summary comes first."""
+    ranks = {name: rank for rank, name in enumerate(FIRST)}
+    built_in: dict[str, list[str]] = {}
+    for name, public in BUILT_IN.items():
+        built_in.setdefault(public, []).append(name)
+    sources = source_modules(standard_library())
+    names = {module.name for module in sources} | set(built_in)
+    for name in sorted(names, key=lambda name: (ranks.get(top_level(name), len(FIRST)), name)):
+        for module in sources:
+            if module.name == name:
+                yield from read_source(module)
+        for private in built_in.get(name, ()):
+            yield from read_built_in(private, name)
+
+
+def _document(docstring: Docstring) -> DemoDocument:
+    """The title is the dotted name; a signature stands before the docstring, as documentation shows it."""
+    text = f"{docstring.signature}\n\n{docstring.text}" if docstring.signature else docstring.text
+    return DemoDocument(
+        docstring.id, docstring.name, text, documentation_url(docstring), docstring.top_module, docstring.kind
+    )

@@ -1,0 +1,1 @@
+"""Search quality on judged data: reading BEIR folders, running them through the product, and the metrics."""

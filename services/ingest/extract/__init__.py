@@ -1,0 +1,1 @@
+"""Reading documents: one module per format, one registry line each (``registry.py``)."""

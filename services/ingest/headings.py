@@ -1,0 +1,47 @@
+"""The path of headings above a place in a text."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from services.ingest.values import Heading
+
+SEPARATOR = " › "
+_MAX_HEADING_CHARS = 200
+_MAX_DEPTH = 6
+
+
+class HeadingPaths:
+    """Answers which headings stand above a position. A heading that repeats the title is left out."""
+
+    def __init__(self, headings: Sequence[Heading], title: str) -> None:
+        self._headings = headings
+        self._starts = [heading.start for heading in headings]
+        self._above: list[int] = []  # for each heading the one it stands under, -1 for none
+        self._title = title.casefold()
+        open_headings: list[int] = []
+        for number, heading in enumerate(headings):
+            while open_headings and headings[open_headings[-1]].level >= heading.level:
+                open_headings.pop()
+            self._above.append(open_headings[-1] if open_headings else -1)
+            open_headings.append(number)
+
+    def at(self, start: int) -> tuple[str, str]:
+        """The path of a chunk that begins at ``start``, and the part of it that does not stand in the chunk itself."""
+        number = bisect_right(self._starts, start) - 1
+        path = self._path(number)
+        return path, self._path(self._above[number]) if number >= 0 and self._starts[number] == start else path
+
+    def longest(self) -> str:
+        """The longest path (in characters) of the first thousand."""
+        return max((self._path(number) for number in range(min(len(self._headings), 1000))), key=len, default="")
+
+    def _path(self, number: int) -> str:
+        texts = []
+        while number >= 0:
+            text = self._headings[number].text
+            if text.casefold() != self._title:
+                texts.append(text[:_MAX_HEADING_CHARS])
+            number = self._above[number]
+        return SEPARATOR.join(reversed(texts[:_MAX_DEPTH]))

@@ -1,0 +1,117 @@
+"""From accepted documents to searchable ones: claim, read, cut, embed together, write, finish; a slice at a time.
+
+A slice lasts about ``SLICE_S`` seconds: small requests overtake between slices, and a worker is never silent
+for long. A document that needs more than a slice is put aside with the vectors it has and goes on in a later one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.collections.values import Collection
+from services.errors import Unavailable
+from services.ids import new_token
+from services.ingest.extracted_store import ExtractedStore
+from services.ingest.lease import Lease
+from services.ingest.pace import SLICE_S, Pace
+from services.ingest.parts import Parts
+from services.ingest.shelf import Shelf
+from services.ingest.slice import Desk, Slice
+from services.ledger.values import Claim, LeaseLost
+
+log = logging.getLogger(__name__)
+
+BUDGET_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """What a drain did: documents that became searchable (or were removed, or expanded), that failed; more is due."""
+
+    done: int = 0
+    failed: int = 0
+    more: bool = False
+
+
+class IngestPipeline:
+    """Works off what a collection has waiting. One thread at a time; a process has one.
+
+    Args:
+        parts: the services it works with.
+        on_progress: called with every step forward, for a heartbeat.
+        is_stopping: asked between steps; when true, what is not begun is given back.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        on_progress: Callable[[], None] = lambda: None,
+        is_stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._parts = parts
+        self._on_progress = on_progress
+        self._is_stopping = is_stopping
+        self._clock = clock
+        self._pace = Pace()
+        self._desk = Desk(Shelf(clock), ExtractedStore(parts.settings.data_dir / "extracted"))
+
+    def drain(self, collection_id: str, budget_s: float = BUDGET_S) -> DrainReport:
+        """Works on a collection for about ``budget_s`` seconds or until nothing is due.
+
+        Nothing raises for a document's sake. When Redis or the disk fail, what is in hand goes back with its attempt,
+        and the keeper rings again.
+        """
+        collection = self._parts.collections.by_id(collection_id)
+        if collection is None:
+            return DrainReport()
+        started = self._clock()
+        done = failed = 0
+        more = True
+        while more and not self._is_stopping() and self._clock() - started < budget_s:
+            claim = self._claim(collection_id)
+            if not claim.documents:
+                return DrainReport(done, failed, claim.more)
+            began = self._clock()
+            work = self._slice(collection, claim, began)
+            try:
+                work.run()
+            except LeaseLost as lost:
+                log.warning("claim dropped: %s", lost.message)
+            except Unavailable as error:
+                work.give_back(error)
+                more = False
+            else:
+                self._pace.learn(work.tally.done_bytes, self._clock() - began)
+                more = claim.more or work.tally.gave_back
+            done, failed = done + work.tally.done, failed + work.tally.failed
+        return DrainReport(done, failed, more)
+
+    def _claim(self, collection_id: str) -> Claim:
+        settings = self._parts.settings
+        return self._parts.ledger.claim(
+            collection_id,
+            new_token(),
+            max_documents=settings.claim_documents,
+            max_bytes=self._pace.slice_bytes(),
+            lease_ms=settings.lease_ms,
+        )
+
+    def _slice(self, collection: Collection, claim: Claim, began: float) -> Slice:
+        lease = Lease(
+            self._parts.ledger,
+            claim,
+            lease_ms=self._parts.settings.lease_ms,
+            on_progress=self._on_progress,
+            clock=self._clock,
+        )
+
+        def is_over() -> bool:
+            return self._is_stopping() or self._clock() - began > SLICE_S
+
+        return Slice(self._parts, collection, lease, self._desk, is_over=is_over)

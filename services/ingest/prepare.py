@@ -1,0 +1,189 @@
+"""From what a client gave to what the ledger accepts: everything is checked and hashed before anything is stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from services.collections.values import Collection, FieldSpec, FieldType
+from services.errors import InvalidInput, TooLarge
+from services.ids import file_document_id
+from services.index.metadata import validate_metadata
+from services.ingest.cleaning import (
+    check_document_id,
+    clean_file_name,
+    clean_text,
+    relative_name,
+    require_encodable,
+)
+from services.ingest.extract.registry import require_readable
+from services.ingest.hashing import full_hash, text_hash
+from services.ingest.rows import Row, row_from_object
+from services.ingest.sniff import sniff
+from services.ingest.strict_json import parse_json_bytes
+from services.ingest.tabular import JSON
+from services.ingest.values import FileInput, TextInput
+from services.ledger.values import DocumentKind, NewDocument
+
+MAX_TITLE_CHARS = 1000
+MAX_URL_CHARS = 2000
+_MARKUP_FACTOR = 4  # HTML may be this much longer than the text in it
+_NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{0,300})?(?:[eE][+-]?\d{1,3})?")
+_BOOLEANS = {"true": True, "yes": True, "1": True, "t": True, "false": False, "no": False, "0": False, "f": False}
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
+_SCHEMES = frozenset({"http", "https", "ftp", "ftps", "file", "mailto", "doi", "urn", "isbn", "s3", "gs", "git", "ssh"})
+
+
+def prepare_text(
+    collection: Collection, given: TextInput, document_id: str, *, max_bytes: int, pointer: str = "", parent: str = ""
+) -> NewDocument:
+    """One document given as text.
+
+    Args:
+        document_id: the given id or the one made for it; already checked when made by us.
+        max_bytes: the largest text.
+        pointer: where the document stands in the request; errors point below it.
+        parent: hash of the source it comes from, "" for none.
+
+    Raises:
+        InvalidInput: what is wrong with it.
+    """
+    check_document_id(document_id, pointer=f"{pointer}/id")
+    require_readable(given.media_type, pointer=f"{pointer}/media_type")
+    for what, value in (("text", given.text), ("title", given.title), ("url", given.url)):
+        require_encodable(value, what=f"the {what}", pointer=f"{pointer}/{what}")
+    title, url = check_title(given.title, pointer), check_url(given.url, pointer)
+    body = given.text.encode("utf-8")
+    if len(body) > max_bytes:
+        raise TooLarge(
+            f"the text is {len(body):,} bytes long, the limit is {max_bytes:,} (NEARFIELD_MAX_DOCUMENT_BYTES); "
+            "split the document or raise the limit",
+            code="text-too-large",
+            pointer=f"{pointer}/text",
+        )
+    if not title and not clean_text(given.text).strip():
+        raise InvalidInput(
+            "the document has neither text nor title; give it one of them", code="no-text", pointer=f"{pointer}/text"
+        )
+    validate_metadata(given.metadata, collection, f"{pointer}/metadata")
+    kind = DocumentKind.TEXT
+    covers = text_hash(kind, given.media_type, title, body)
+    return NewDocument(
+        id=document_id,
+        kind=kind,
+        body=body,
+        media_type=given.media_type,
+        title=title,
+        url=url,
+        metadata=dict(given.metadata),
+        text_hash=covers,
+        full_hash=full_hash(covers, url, "", given.metadata),
+        parent=parent,
+    )
+
+
+def prepare_file(collection: Collection, given: FileInput, *, max_bytes: int, pointer: str = "") -> NewDocument:
+    """One file: what it is is seen from its content; a source of many documents stays whole and is expanded later.
+
+    Raises:
+        InvalidInput: what is wrong with it; the message begins with its name.
+    """
+    name = clean_file_name(given.name)
+    try:
+        return _file(collection, given, name, max_bytes, pointer)
+    except InvalidInput as error:
+        raise type(error)(f"{name[-120:]}: {error.message}", code=error.code, pointer=error.pointer) from None
+
+
+def _file(collection: Collection, given: FileInput, name: str, max_bytes: int, pointer: str) -> NewDocument:
+    media_type, is_source = sniff(given.body, name, given.media_type)
+    kind = DocumentKind.SOURCE if is_source else DocumentKind.FILE
+    if kind is DocumentKind.FILE and len(given.body) > max_bytes * (_MARKUP_FACTOR if media_type == "text/html" else 1):
+        raise TooLarge(
+            f"the file is {len(given.body):,} bytes long, a document may have {max_bytes:,} "
+            "(NEARFIELD_MAX_DOCUMENT_BYTES); split it or raise the limit",
+            code="text-too-large",
+            pointer=pointer,
+        )
+    row = Row(None, "", "", "", {})
+    if media_type == JSON and not is_source:
+        row = row_from_object(parse_json_bytes(given.body))
+    document_id = given.id or row.id or file_document_id(_portable(relative_name(given.name)))
+    check_document_id(document_id, pointer=f"{pointer}/id")
+    title, url = check_title(row.title, pointer), check_url(row.url, pointer)
+    metadata = {**row.metadata, **given.metadata}
+    validate_metadata(metadata, collection, f"{pointer}/metadata")
+    covers = text_hash(kind, media_type, title, given.body)
+    return NewDocument(
+        id=document_id,
+        kind=kind,
+        body=given.body,
+        media_type=media_type,
+        title=title,
+        url=url,
+        source=name,
+        metadata=metadata,
+        text_hash=covers,
+        full_hash=full_hash(covers, url, name, metadata),
+    )
+
+
+def check_title(title: str, pointer: str) -> str:
+    """The title on one line.
+
+    Raises:
+        InvalidInput: half a surrogate pair. TooLarge: more than 1,000 characters.
+    """
+    require_encodable(title, what="the title", pointer=f"{pointer}/title")
+    title = " ".join(clean_text(title).split())
+    if len(title) > MAX_TITLE_CHARS:
+        raise TooLarge(
+            f"the title has {len(title):,} characters, at most {MAX_TITLE_CHARS:,} are taken; move the rest into text",
+            code="title-too-long",
+            pointer=f"{pointer}/title",
+        )
+    return title
+
+
+def check_url(url: str, pointer: str) -> str:
+    """The link, without blanks around it. What a browser would run instead of open is refused.
+
+    Raises:
+        InvalidInput: too long, control characters, or a scheme that is not known (code ``bad-url``).
+    """
+    url = url.strip()
+    scheme = _SCHEME.match(url)
+    problem = ""
+    if len(url) > MAX_URL_CHARS:
+        problem = f"it has {len(url):,} characters; at most {MAX_URL_CHARS:,} are taken"
+    elif not url.isprintable():
+        problem = "it holds characters that cannot be seen"
+    elif scheme and scheme.group(1).lower() not in _SCHEMES:
+        problem = f"its scheme is none of {', '.join(sorted(_SCHEMES))}"
+    if problem:
+        raise InvalidInput(
+            f"the link {url[:80]!r} cannot be taken: {problem}", code="bad-url", pointer=f"{pointer}/url"
+        )
+    return url
+
+
+def coerce_cells(metadata: Mapping[str, Any], collection: Collection) -> dict[str, Any]:
+    """The cells of a table, which are all texts, as the types that the collection declares; what does not fit stays."""
+    return {name: _coerced(value, collection.field(name)) for name, value in metadata.items()}
+
+
+def _coerced(value: Any, field: FieldSpec | None) -> Any:
+    if field is None or not isinstance(value, str):
+        return value
+    text = value.strip()
+    if field.type is FieldType.BOOLEAN:
+        return _BOOLEANS.get(text.casefold(), value)
+    if field.type is FieldType.NUMBER and _NUMBER.fullmatch(text):
+        return float(text) if set(text) & set(".eE") else int(text)
+    return text
+
+
+def _portable(name: str) -> str:
+    """A name that UTF-8 can carry, whatever bytes a file system had in it."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

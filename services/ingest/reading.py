@@ -1,0 +1,33 @@
+"""A stored document as text: by the reader of its media type, through the folder of extracted texts for files."""
+
+from __future__ import annotations
+
+from services.errors import InvalidInput
+from services.ingest.extract.registry import extract
+from services.ingest.extract.types import Tick
+from services.ingest.values import Extracted
+from services.ledger.values import DocumentKind, NewDocument
+
+PROBLEM_TYPE = "application/vnd.nearfield.problem"
+"""Media type of a row that could not be read: its body says why. It is accepted so that it is counted and listed."""
+
+
+def read_document(document: NewDocument, *, max_text_bytes: int, tick: Tick = lambda: None) -> Extracted:
+    """The text of an accepted document.
+
+    Raises:
+        InvalidInput: it cannot be read, or it is a row that could not be (code ``bad-row``).
+    """
+    if document.media_type == PROBLEM_TYPE:
+        raise InvalidInput(document.body.decode("utf-8", "replace"), code="bad-row")
+    return extract(document.media_type, document.body, max_text_bytes=max_text_bytes, tick=tick)
+
+
+def shown_title(document: NewDocument, extracted_title: str) -> str:
+    """What a document is called: the title it was given, the one it has in itself, or its file's name."""
+    return document.title or extracted_title or file_name(document)
+
+
+def file_name(document: NewDocument) -> str:
+    """The last step of a file's path, "" for what was not a file."""
+    return document.source.rpartition("/")[2] if document.kind is DocumentKind.FILE else ""

@@ -1,0 +1,111 @@
+"""One claim worked off: its documents are read one by one, embedded together, written one by one, finished together.
+
+An error that a document causes ends that document alone. An error around it (a Redis that is away) ends the slice, and
+what is in hand goes back with its attempt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from services.collections.values import Collection
+from services.errors import NearfieldError, Unavailable
+from services.ingest.batch import Embedding
+from services.ingest.extracted_store import ExtractedStore
+from services.ingest.lease import Lease
+from services.ingest.model import CollectionModel
+from services.ingest.parts import Parts
+from services.ingest.settling import Settlement, Tally
+from services.ingest.shelf import Shelf
+from services.ingest.taking import Taker
+from services.ingest.work import Work
+from services.ledger.claiming import RELEASE_PAUSE_MS
+
+log = logging.getLogger(__name__)
+
+WINDOW_BUDGETS = 2  # forward passes per call of the embedder: enough to sort by length, short enough to show progress
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker keeps between slices: unfinished documents and extracted texts."""
+
+    shelf: Shelf
+    extracted: ExtractedStore
+
+
+class Slice:
+    """The work on one claim.
+
+    Args:
+        parts: the services.
+        collection: whose documents were claimed.
+        lease: the claim.
+        desk: what is kept between slices.
+        is_over: whether the slice has lasted long enough; then nothing new is begun.
+    """
+
+    def __init__(
+        self, parts: Parts, collection: Collection, lease: Lease, desk: Desk, *, is_over: Callable[[], bool]
+    ) -> None:
+        self._parts = parts
+        self._collection = replace(collection, version=lease.claim.live_version)
+        self._claimed = lease.claim.documents
+        self._is_over = is_over
+        model = CollectionModel(parts.models, self._collection)
+        self._settlement = Settlement(parts.ledger, lease, desk.extracted)
+        taker = Taker(
+            parts, self._collection, lease, self._settlement, model, desk.extracted, desk.shelf, self._is_over
+        )
+        self._taker = taker
+        self._window_tokens = parts.settings.batch_tokens * WINDOW_BUDGETS
+        self._embedding = Embedding(
+            parts.index,
+            self._collection,
+            model,
+            self._settlement,
+            desk.shelf,
+            self._is_over,
+            self._window_tokens,
+            lambda work: taker.old_text(work.claimed, work.document.text_hash),
+        )
+
+    @property
+    def tally(self) -> Tally:
+        """How it went so far."""
+        return self._settlement.tally
+
+    def run(self) -> None:
+        """Works until all is settled or the slice is over, then gives the rest back.
+
+        Raises:
+            LeaseLost: all of it is in other hands. Unavailable: call ``give_back``.
+        """
+        self._parts.index.create(self._collection)
+        self._taker.look_up()
+        works: list[Work] = []
+        tokens = 0
+        for number, claimed in enumerate(self._claimed):
+            if number and self._is_over():
+                break
+            work = self._settlement.guarded(claimed, partial(self._taker.take, claimed))
+            self._settlement.progress()
+            if work is not None:
+                works.append(work)
+                tokens += work.missing_tokens()
+            if tokens >= self._window_tokens:
+                self._embedding.process(works)
+                works, tokens = [], 0
+        self._embedding.process(works)
+        self._settlement.give_back(pause_ms=0)
+
+    def give_back(self, error: Unavailable) -> None:
+        """Returns what is in hand after an error around it; what cannot be returned comes back when its lease ends."""
+        log.warning("slice ended, %s: %s", error.code, error.message)
+        try:
+            self._settlement.give_back(pause_ms=RELEASE_PAUSE_MS)
+        except NearfieldError as second:
+            log.warning("documents left to their lease: %s", second.message)

@@ -1,0 +1,77 @@
+"""Documents for people: the extracted text that offsets point into, and the original as it came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.errors import NotFound
+from services.ingest.cleaning import clean_file_name
+from services.ingest.extracted_store import ExtractedStore
+from services.ingest.reading import read_document
+from services.ledger.envelopes import EnvelopeStore
+from services.ledger.values import DocumentKind, DocumentRecord
+
+_NO_LIMIT = 1 << 40
+
+
+class DocumentReader:
+    """Reads back what was accepted.
+
+    Args:
+        envelopes: where documents lie.
+        extracted: the folder of extracted texts.
+    """
+
+    def __init__(self, envelopes: EnvelopeStore, extracted: Path) -> None:
+        self._envelopes = envelopes
+        self._extracted = ExtractedStore(extracted)
+
+    def text(self, record: DocumentRecord) -> str:
+        """The text that a document is found by: of its visible version.
+
+        A text that nobody has read yet is not read here: that is the workers' task, who can afford to die of it.
+
+        Raises:
+            NotFound: nothing of it is visible yet (code ``no-text-yet``), or it has no text of its own (``no-text``).
+            NearfieldError: its envelope is missing or damaged.
+        """
+        if record.kind is DocumentKind.SOURCE:
+            raise NotFound(
+                f"this file holds {record.children:,} documents and no text of its own; read those, or its original",
+                code="no-text",
+            )
+        if not record.visible_generation or not record.visible_envelope:
+            raise NotFound(_why_not(record), code="no-text-yet")
+        document = self._envelopes.read(record.visible_envelope).document
+        if document.kind is DocumentKind.SOURCE:
+            raise NotFound("the visible version is a file of many documents; read those", code="no-text")
+        kept = self._extracted.get(record.collection_id, document.text_hash)
+        return kept if kept is not None else read_document(document, max_text_bytes=_NO_LIMIT).text
+
+    def original(self, record: DocumentRecord) -> tuple[bytes, str, str]:
+        """The bytes as they came, their media type, and a file name to save them under.
+
+        Of the version that is wanted; after a delete was asked for, of the one still visible.
+
+        Raises:
+            NotFound: it is deleted. NearfieldError: its envelope is missing or damaged.
+        """
+        place = record.visible_envelope if record.kind is DocumentKind.DELETE else record.envelope
+        if not place:
+            raise NotFound("the document is deleted; its original is not kept", code="unknown-document")
+        document = self._envelopes.read(place).document
+        if document.kind is DocumentKind.DELETE:
+            raise NotFound("the document is deleted; its original is not kept", code="unknown-document")
+        name = clean_file_name(document.source or document.id).rpartition("/")[2]
+        return document.body, document.media_type, name if "." in name else name + _extension(document.media_type)
+
+
+def _why_not(record: DocumentRecord) -> str:
+    if record.error:
+        return f"the document could not be read: {record.error}"
+    return f"the document is {record.state.value}; its text can be read once it is searchable"
+
+
+def _extension(media_type: str) -> str:
+    known = {"text/html": ".html", "text/markdown": ".md", "text/x-rst": ".rst", "application/json": ".json"}
+    return known.get(media_type, ".txt")

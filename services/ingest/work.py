@@ -1,0 +1,82 @@
+"""Documents in hand: what is known of one between being read and being written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.index.values import Chunk, DocumentHead
+from services.ingest.chunking import Piece
+from services.ledger.values import ClaimedDocument, NewDocument
+
+_CHARS_PER_TOKEN = 4
+
+
+@dataclass(slots=True)
+class Work:
+    """A document that has been read and cut; vectors come piece by piece, in order. ``title`` is what hits show."""
+
+    claimed: ClaimedDocument
+    document: NewDocument
+    attempt: int
+    title: str
+    warnings: tuple[str, ...]
+    pieces: Sequence[Piece]
+    vectors: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Names this version of this document."""
+        return self.claimed.collection_id, self.claimed.doc_hash, self.claimed.generation
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every piece has its vector."""
+        return len(self.vectors) == len(self.pieces)
+
+    def missing(self) -> Sequence[Piece]:
+        """The pieces without a vector."""
+        return self.pieces[len(self.vectors) :]
+
+    def missing_tokens(self) -> int:
+        """About how many tokens still have to be embedded."""
+        return sum(estimate_tokens(piece) for piece in self.missing())
+
+    def chunks(self) -> list[Chunk]:
+        """What the index stores."""
+        return [
+            Chunk(piece.ordinal, piece.text, piece.start, piece.end, piece.heading, None, vector)
+            for piece, vector in zip(self.pieces, self.vectors, strict=True)
+        ]
+
+    def head(self) -> DocumentHead:
+        """What the index says of the document."""
+        return make_head(self.claimed, self.document, self.attempt, self.title)
+
+
+def estimate_tokens(piece: Piece) -> int:
+    """About how many tokens a piece has; exact counts are the embedder's business."""
+    return len(piece.embedded) // _CHARS_PER_TOKEN + 2
+
+
+def make_head(claimed: ClaimedDocument, document: NewDocument, attempt: int, title: str) -> DocumentHead:
+    """The head of a document's version; the index sets ``chunks``, ``live`` and ``sequence``."""
+    return DocumentHead(
+        generation=claimed.generation,
+        attempt=attempt,
+        chunks=0,
+        live=True,
+        sequence=0,
+        text_hash=document.text_hash,
+        id=claimed.id,
+        title=title,
+        url=document.url,
+        source=document.source,
+        kind=document.kind.value,
+        metadata=document.metadata,
+        updated_at=time.time_ns() // 1_000_000,
+    )

@@ -1,0 +1,115 @@
+"""The bytes of an envelope: frames, each with its own checksum. Pure; the files are the store's business.
+
+    envelope = magic, header frame, one frame per document, end frame
+    frame    = kind (1 byte), length of the JSON (4), length of the body (8), checksum (16), JSON, body
+
+Numbers are big-endian. A checksum is BLAKE2b over everything else in its frame. The end frame's body is the BLAKE2b of
+all checksums before it, so one document is read and verified by a seek, and a whole envelope by reading it through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from services.errors import NearfieldError
+from services.ledger.values import DocumentKind, NewDocument
+
+MAGIC = b"NFENV1\r\n"
+HEAD = struct.Struct(">cIQ16s")
+CHECKSUM_BYTES = 16
+HEADER, DOCUMENT, END = b"H", b"D", b"E"
+MAX_META_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeHeader:
+    """What a request was, apart from its documents. ``created_us`` is Redis TIME.
+
+    ``mode``: "new" job, "join" (another slice of the same request) or "children" of a source.
+    """
+
+    collection_id: str
+    created_us: int
+    job_id: str
+    generation: int
+    mode: str = "new"
+    label: str = ""
+    request_id: str = ""
+    request_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHead:
+    """The fixed part of a frame, as read."""
+
+    kind: bytes
+    meta_bytes: int
+    body_bytes: int
+    checksum: bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """The whole frame's length."""
+        return HEAD.size + self.meta_bytes + self.body_bytes
+
+
+def encode_frame(kind: bytes, meta: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
+    """A frame without its body (which follows it), and the frame's checksum."""
+    text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    checksum = frame_checksum(kind, len(text), len(body))
+    checksum.update(text)
+    checksum.update(body)
+    digest = checksum.digest()
+    return HEAD.pack(kind, len(text), len(body), digest) + text, digest
+
+
+def frame_checksum(kind: bytes, meta_bytes: int, body_bytes: int) -> hashlib.blake2b:
+    """A checksum begun with a frame's kind and lengths."""
+    return hashlib.blake2b(HEAD.pack(kind, meta_bytes, body_bytes, b"\0" * CHECKSUM_BYTES), digest_size=CHECKSUM_BYTES)
+
+
+def decode_head(data: bytes, kind: bytes) -> FrameHead:
+    """The fixed part of a frame that must be of ``kind``. Raises NearfieldError(code="envelope-damaged")."""
+    if len(data) < HEAD.size:
+        raise damaged("it ends in the middle of a frame")
+    found, meta_bytes, body_bytes, checksum = HEAD.unpack(data)
+    if found != kind or meta_bytes > MAX_META_BYTES:
+        raise damaged("there is no such frame")
+    return FrameHead(found, meta_bytes, body_bytes, checksum)
+
+
+def decode_meta(data: bytes) -> dict[str, Any]:
+    """A frame's JSON, whose checksum has been verified."""
+    meta = json.loads(data)
+    if not isinstance(meta, dict):
+        raise damaged("a frame holds no JSON object")
+    return meta
+
+
+def document_meta(collection_id: str, document: NewDocument, generation: int) -> dict[str, Any]:
+    """What a document's frame says beside its body."""
+    meta = asdict(document)
+    del meta["body"]
+    meta["kind"] = document.kind.value
+    return {"collection_id": collection_id, "generation": generation, "document": meta}
+
+
+def document_from(meta: dict[str, Any], body: bytes) -> NewDocument:
+    """The document of a frame."""
+    fields = dict(meta["document"])
+    fields["kind"] = DocumentKind(fields["kind"])
+    return NewDocument(**fields, body=body)
+
+
+def damaged(why: str, name: str = "") -> NearfieldError:
+    """The error of an envelope whose bytes are not what was written."""
+    where = f" {name}" if name else ""
+    return NearfieldError(
+        f"the stored envelope{where} is damaged: {why}. Send the document again, or restore the data folder from "
+        "a backup",
+        code="envelope-damaged",
+    )

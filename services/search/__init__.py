@@ -1,0 +1,1 @@
+"""From a question to ranked documents, each with its best passage."""

@@ -1,0 +1,132 @@
+"""Every setting, in one table, read from the environment once at the edge and passed down.
+
+Names avoid the shapes that Kubernetes injects for a service called ``nearfield`` or ``nearfield-...``
+(``NEARFIELD_PORT``, ``NEARFIELD_SERVICE_HOST``, ``NEARFIELD_WEB_PORT_8080_TCP_ADDR``): those are passed over.
+Any other unknown ``NEARFIELD_*`` variable stops the start, because a typing error in a name must not be silent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from services.errors import SettingsError
+
+ENV_PREFIX = "NEARFIELD_"
+_KUBERNETES_INJECTED = re.compile(
+    r"^NEARFIELD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$"
+)
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/nearfield``, or ``~/.local/share/nearfield``."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "nearfield"
+
+
+class Settings(BaseModel):
+    """The product's settings. ``NEARFIELD_`` + the upper-case name is the environment variable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir, description="Folder for everything that must survive a restart"
+    )
+    bind: str = Field("127.0.0.1:8080", description="Address and port of the web server; port 0 picks a free one")
+    url: str = Field("http://127.0.0.1:8080", description="Where the command line finds the running instance")
+    ledger_url: str | None = Field(None, description="Redis for ledger and queue; unset: an embedded server")
+    index_url: str | None = Field(
+        None, description="Redis with the Query Engine for chunks and vectors, database 0; unset: an embedded server"
+    )
+    allowed_hosts: str = Field("", description="Further host names the web server answers to, comma separated")
+    model: str = Field(
+        "all-MiniLM-L6-v2", description="Model of new collections: a registry name, a local folder or a hub name"
+    )
+    torch_threads: int = Field(
+        0, ge=0, le=256, description="CPU threads of a worker's model; 0: all cores, at low priority"
+    )
+    batch_tokens: int = Field(
+        4096, ge=64, le=1_000_000, description="Token budget of one forward pass (rows times longest row)"
+    )
+    query_queue: int = Field(
+        256, ge=1, le=100_000, description="Queries that may wait for the model before new ones get 503"
+    )
+    query_wait_ms: int = Field(2, ge=0, le=1000, description="How long the first query of a batch waits for company")
+    web_threads: int = Field(24, ge=4, le=512, description="Threads of the web server, event streams included")
+    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, bytes")
+    max_document_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest text of one document, bytes")
+    max_query_chars: int = Field(4000, ge=16, le=100_000, description="Longest query, characters")
+    search_timeout_ms: int = Field(1000, ge=10, le=60_000, description="Time limit of one index query")
+    lease_ms: int = Field(15_000, ge=500, le=600_000, description="How long a worker holds documents without progress")
+    claim_documents: int = Field(64, ge=1, le=1000, description="Documents a worker takes in hand at a time")
+    document_deadline_s: int = Field(
+        900, ge=5, le=86_400, description="Time a document may take in all attempts before it is failed"
+    )
+    keeper_interval_ms: int = Field(2000, ge=50, le=60_000, description="Pause between two sweeps of the keeper")
+    ledger_maxmemory_mb: int = Field(
+        0, ge=0, description="Memory limit of the embedded ledger Redis, MiB; 0: fitted to the machine"
+    )
+    index_maxmemory_mb: int = Field(
+        0, ge=0, description="Memory limit of the embedded index Redis, MiB; 0: fitted to the machine"
+    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged")
+    log_json: bool = Field(False, description="Log lines as JSON objects")
+    demo: bool = Field(True, description="Load the demo collection at the first start")
+    eval_data: Path | None = Field(None, description="Folder of evaluation sets used by tests and `make quality`")
+
+    @field_validator("bind")
+    @classmethod
+    def _bind_has_host_and_port(cls, value: str) -> str:
+        split_bind(value)
+        return value
+
+    @model_validator(mode="after")
+    def _both_redis_or_none(self) -> Settings:
+        if bool(self.ledger_url) != bool(self.index_url):
+            raise ValueError(
+                "set NEARFIELD_LEDGER_URL and NEARFIELD_INDEX_URL together, or neither for embedded servers"
+            )
+        return self
+
+
+def split_bind(value: str) -> tuple[str, int]:
+    """Host and port of "host:port" ("[::1]:8080" for IPv6). Raises ValueError with what is allowed."""
+    host, colon, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not host:port, such as 127.0.0.1:8080 or [::1]:0")
+    return host, int(port)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Reads the environment once.
+
+    Args:
+        environ: taken instead of ``os.environ`` (tests).
+        overrides: values that win over the environment, such as command line options; None means "not given".
+
+    Raises:
+        SettingsError: an unknown ``NEARFIELD_*`` variable or a value out of its range, with the variable's name.
+    """
+    environ = os.environ if environ is None else environ
+    known = set(Settings.model_fields)
+    values: dict[str, object] = {}
+    for name, value in environ.items():
+        if not name.startswith(ENV_PREFIX) or _KUBERNETES_INJECTED.match(name):
+            continue
+        field = name.removeprefix(ENV_PREFIX).lower()
+        if field not in known:
+            raise SettingsError(f"unknown setting {name}; `nearfield doctor --settings` lists the settings there are")
+        if value != "":
+            values[field] = value
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ENV_PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
+        raise SettingsError(f"{name}: {first['msg']} (given: {first.get('input')!r})") from None

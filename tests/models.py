@@ -1,0 +1,89 @@
+"""Real models for tests: MiniLM, loaded once per test process, and a tiny one with everything that MiniLM lacks."""
+
+from __future__ import annotations
+
+import json
+import string
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.embedding.protocol import Embedder
+from services.embedding.registry import ModelRegistry
+
+DATA = Path(__file__).parent / "data"
+MINILM = "all-MiniLM-L6-v2"
+TINY_MAX_TOKENS = 24
+
+
+@cache
+def registry() -> ModelRegistry:
+    return ModelRegistry()
+
+
+def minilm() -> Embedder:
+    return registry().load(MINILM)
+
+
+def canonical() -> tuple[list[str], NDArray[np.float32]]:
+    """Texts and the vectors that plain sentence-transformers makes of them (tests/data/canonical_minilm.py)."""
+    texts = json.loads((DATA / "canonical_minilm.json").read_text(encoding="utf-8"))["texts"]
+    return texts, np.load(DATA / "canonical_minilm.npy")
+
+
+def build_tiny_model(folder: Path) -> Path:
+    """Saves an untrained model: BERT of 2 layers, CLS pooling, Dense to 12 numbers, two prompts, no Normalize."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Dense
+    from sentence_transformers.base.modules import Transformer as TransformerModule
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(7)
+    base = folder / "base"
+    config = BertConfig(
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        # At the usual 0.02 an untrained model gives every text nearly the same vector, and no test could fail.
+        initializer_range=0.5,
+    )
+    BertModel(config).save_pretrained(base)
+    _letters_tokenizer().save_pretrained(base)
+    transformer = TransformerModule(str(base), max_seq_length=TINY_MAX_TOKENS)
+    pooling = Pooling(32, pooling_mode="cls")
+    dense = Dense(in_features=32, out_features=12, activation_function=torch.nn.Tanh())
+    model = SentenceTransformer(modules=[transformer, pooling, dense], prompts={"query": "ask: ", "document": "tell: "})
+    target = folder / "tiny"
+    model.save(str(target), create_model_card=False)
+    return target
+
+
+def _letters_tokenizer():
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ask", "tell", "the", "ing", ":"]
+    pieces += list(string.ascii_lowercase) + ["##" + letter for letter in string.ascii_lowercase]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    )

@@ -1,0 +1,63 @@
+"""Beside Kubernetes services called nearfield..., the variables it injects neither stop the start nor set anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.errors import SettingsError
+from services.settings import Settings, load_settings
+
+# Names of Kubernetes services next to which the product might run.
+SERVICES = ("nearfield", "nearfield-web", "nearfield-ledger", "nearfield-index", "nearfield-bind", "nearfield-data-dir")
+
+
+def injected(service: str, port: int, protocol: str = "tcp") -> dict[str, str]:
+    """What the kubelet puts into every container of the namespace for one service."""
+    name, address = service.upper().replace("-", "_"), "10.0.0.7"
+    prefix = f"{name}_PORT_{port}_{protocol.upper()}"
+    return {
+        f"{name}_SERVICE_HOST": address,
+        f"{name}_SERVICE_PORT": str(port),
+        f"{name}_SERVICE_PORT_HTTP": str(port),
+        f"{name}_SERVICE_PORT_ADMIN_API": str(port),
+        f"{name}_PORT": f"{protocol}://{address}:{port}",
+        prefix: f"{protocol}://{address}:{port}",
+        f"{prefix}_PROTO": protocol,
+        f"{prefix}_PORT": str(port),
+        f"{prefix}_ADDR": address,
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_injected_variables_change_nothing(service: str, protocol: str) -> None:
+    assert load_settings(injected(service, 8080, protocol)) == load_settings({})
+
+
+def test_our_own_variables_are_read_beside_them() -> None:
+    settings = load_settings({**injected("nearfield", 8080), "NEARFIELD_BIND": "0.0.0.0:9000"})
+    assert settings.bind == "0.0.0.0:9000"
+
+
+TEXTS = {"bind": "h:1", "log_level": "error", "ledger_url": "redis://a", "index_url": "redis://b"}
+TOGETHER = {"NEARFIELD_LEDGER_URL": "redis://a", "NEARFIELD_INDEX_URL": "redis://b"}
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_no_setting_has_a_name_that_would_be_passed_over(name: str) -> None:
+    default = getattr(load_settings({}), name)
+    match default:
+        case bool():
+            value = str(not default)
+        case int():
+            value = str(default + 1)
+        case _:
+            value = TEXTS.get(name, "/x")
+    both = TOGETHER if name in ("ledger_url", "index_url") else {}
+    assert str(getattr(load_settings({**both, f"NEARFIELD_{name.upper()}": value}), name)) == value
+
+
+@pytest.mark.parametrize("variable", ["NEARFIELD_PROT", "NEARFIELD_HOST", "NEARFIELD_SERVICE", "NEARFIELD_DATADIR"])
+def test_a_typing_error_is_still_an_error(variable: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load_settings({variable: "x"})

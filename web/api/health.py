@@ -1,0 +1,72 @@
+"""Whether the process lives, whether it can serve, and what it is."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import flask
+from redis.exceptions import RedisError
+
+from services.errors import NearfieldError
+from services.redis_clients import Client
+from web.body import json_response
+from web.endpoint import Answer, Router
+from web.shapes import AliveShape, CheckShape, ReadyShape, VersionShape
+from web.state import web_state
+from web.warmup import ModelState
+
+routes = Router("health", prefix="")
+
+
+def product_version() -> str:
+    """The installed version, or "unknown" when the project runs without being installed."""
+    try:
+        return version("nearfield")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@routes.route("GET", "/livez", "Whether the process answers", answers=Answer(200, "It does", AliveShape))
+def alive() -> flask.Response:
+    """For a supervisor: restart the process when this fails."""
+    answer: AliveShape = {"status": "alive"}
+    return json_response(answer)
+
+
+@routes.route(
+    "GET",
+    "/readyz",
+    "Whether searches and uploads can be served",
+    answers=(Answer(200, "They can", ReadyShape), Answer(503, "Not now; the checks say why", ReadyShape)),
+)
+def ready() -> flask.Response:
+    """For a load balancer: ledger, index and the default model."""
+    state = web_state()
+    checks: dict[str, CheckShape] = {
+        "ledger": _ping(state.services.ledger_client, "ledger"),
+        "index": _ping(state.services.index_client, "index"),
+        "model": {"ok": state.warmup.state is ModelState.READY, "detail": state.warmup.detail},
+    }
+    answer: ReadyShape = {"status": "ready", "checks": checks}
+    if not all(check["ok"] for check in checks.values()):
+        only_loading = checks["ledger"]["ok"] and checks["index"]["ok"] and state.warmup.state is ModelState.LOADING
+        answer["status"] = "starting" if only_loading else "unavailable"
+    response = json_response(answer, 200 if answer["status"] == "ready" else 503)
+    if answer["status"] != "ready":
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+@routes.route("GET", "/version", "What runs here", answers=Answer(200, "Name and version", VersionShape))
+def what_runs() -> flask.Response:
+    """The product's version and the API's."""
+    answer: VersionShape = {"name": "nearfield", "version": product_version(), "api": "v1"}
+    return json_response(answer)
+
+
+def _ping(client: Client, name: str) -> CheckShape:
+    try:
+        client.ping()
+    except (RedisError, NearfieldError, OSError) as error:
+        return {"ok": False, "detail": f"the {name} Redis does not answer ({type(error).__name__})"}
+    return {"ok": True, "detail": ""}

@@ -1,0 +1,124 @@
+"""What requests may hold: strict models, unknown members refused. Loose only where a query string must become a number.
+
+Limits that belong to the product (name patterns, chunk sizes, ids, metadata) are checked in services; here stand types,
+names and sizes, so that a wrong request never reaches a service.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_LIMIT = 100
+MAX_OFFSET = 1000
+MAX_LIST_LIMIT = 500
+
+
+class Body(BaseModel):
+    """A JSON object of a request: exact types, no unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(BaseModel):
+    """Parameters of a query string: text is read as the declared type, unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChunkingIn(Body):
+    """How documents are cut into chunks."""
+
+    strategy: Literal["structure", "none"] = Field(
+        "structure", description="'structure' cuts at headings, paragraphs and sentences; 'none' keeps one chunk"
+    )
+    size_tokens: int | None = Field(None, description="Size of a chunk in the model's tokens; null: the model's limit")
+    overlap_tokens: int = Field(0, description="Tokens that neighbouring chunks share")
+
+
+class CollectionIn(Body):
+    """A collection to be created."""
+
+    name: str = Field(description="1 to 63 lower-case letters, digits, '.', '_' and '-'")
+    description: str = Field("", description="For people; up to 500 characters")
+    model: str | None = Field(None, max_length=500, description="Embedding model; null: the server's default")
+    algorithm: Literal["hnsw", "flat"] = Field("hnsw", description="'hnsw' for large collections, 'flat' is exact")
+    vector_type: Literal["float16", "float32"] = Field("float16", description="How numbers of a vector are stored")
+    chunking: ChunkingIn = Field(default_factory=ChunkingIn.model_construct)
+    fields: dict[str, Literal["tag", "number", "date", "boolean"]] = Field(
+        default_factory=dict, description="Metadata members that searches may filter by, with their types"
+    )
+    language: str = Field("en", description="Language code of most documents")
+
+
+class CollectionPatch(Body):
+    """What may be changed about a collection."""
+
+    name: str | None = Field(None, description="New name")
+    description: str | None = Field(None, description="New description")
+
+
+class DocumentPut(Body):
+    """A document's content; its id stands in the address."""
+
+    text: str = Field(description="The text to be found")
+    title: str = Field("", description="Shown with every hit and embedded with every chunk")
+    url: str = Field("", description="Where people find the original")
+    media_type: Literal["text/plain", "text/markdown", "text/html", "text/x-rst"] = Field(
+        "text/plain", description="How the text is marked up"
+    )
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Your own members; declared ones can be filtered"
+    )
+
+
+class DocumentIn(DocumentPut):
+    """A document to be added; without an id it gets one."""
+
+    id: str | None = Field(None, description="1 to 512 bytes; the same id again replaces the document")
+
+
+class SearchIn(Body):
+    """A search."""
+
+    query: str = Field(description="What to look for, in plain words")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Documents in the answer")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Documents to pass over; offset + limit is at most 1000")
+    filter: dict[str, Any] | None = Field(None, description="Condition on the declared fields")
+    mode: Literal["semantic"] = Field("semantic", description="How documents are found")
+
+
+class NoQuery(Query):
+    """A route without parameters."""
+
+
+class ListQuery(Query):
+    """A page of a list."""
+
+    cursor: str = Field("", max_length=200, description="The next_cursor of the page before")
+    limit: int = Field(50, ge=1, le=MAX_LIST_LIMIT, description="Items in the answer")
+
+
+class DocumentsQuery(ListQuery):
+    """A page of a collection's documents."""
+
+    state: Literal["pending", "processing", "ready", "failed", "deleted", "superseded", "cancelled"] | None = Field(
+        None, description="Only documents in this state"
+    )
+
+
+class JobsQuery(ListQuery):
+    """A page of jobs, newest first."""
+
+    collection: str | None = Field(None, max_length=100, description="Only jobs of this collection")
+
+
+class SearchQuery(Query):
+    """A search as a link. Conditions may also be written ``f.<field>=value`` and ``f.<field>.gte=value``."""
+
+    q: str = Field(description="What to look for, in plain words")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Documents in the answer")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Documents to pass over; offset + limit is at most 1000")
+    filter: str | None = Field(None, description="Condition on the declared fields, as JSON")
+    mode: Literal["semantic"] = Field("semantic", description="How documents are found")

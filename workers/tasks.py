@@ -1,0 +1,77 @@
+"""The tasks: decode the payload, call a service, ring again when there is more."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from celery import Celery
+
+from services.doorbell import BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, Doorbell
+from services.errors import NearfieldError, Unavailable
+from services.ingest.pipeline import DrainReport
+from workers.heartbeat import Heartbeat
+
+log = logging.getLogger(__name__)
+
+
+class Drain(Protocol):
+    """Works on a collection for a while."""
+
+    def __call__(self, collection_id: str) -> DrainReport:
+        """Returns what was done and whether more is due."""
+        ...
+
+
+class Purge(Protocol):
+    """Clears a deleted collection for a while."""
+
+    def __call__(self, collection_id: str) -> bool:
+        """Returns whether something is left."""
+        ...
+
+
+def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbell, heartbeat: Heartbeat) -> None:
+    """Gives ``app`` its two tasks.
+
+    A payload is ``{"version": 1, "collection_id": ...}``. One of another version is dropped: it comes from another
+    release, and the keeper of this one rings again. Errors end a task quietly for the same reason.
+    """
+
+    def on_bell(collection_id: str, version: int = PAYLOAD_VERSION) -> None:
+        if not _is_readable(version):
+            return
+        with heartbeat.working():
+            try:
+                report = drain(collection_id)
+            except Unavailable as error:
+                log.warning("collection %s: %s", collection_id, error.message)
+                return
+            except NearfieldError:
+                log.exception("collection %s", collection_id)
+                return
+        if report.done or report.failed:
+            log.info("collection %s: %d done, %d failed", collection_id, report.done, report.failed)
+        if report.more:
+            doorbell.ring(collection_id)
+
+    def on_purge(collection_id: str, version: int = PAYLOAD_VERSION) -> None:
+        if not _is_readable(version):
+            return
+        with heartbeat.working():
+            try:
+                more = purge(collection_id)
+            except NearfieldError as error:
+                log.warning("deleted collection %s: %s", collection_id, error.message)
+                return
+        if more:
+            doorbell.purge(collection_id)
+
+    app.task(name=BELL_TASK, ignore_result=True)(on_bell)
+    app.task(name=PURGE_TASK, ignore_result=True)(on_purge)
+
+
+def _is_readable(version: int) -> bool:
+    if version != PAYLOAD_VERSION:
+        log.warning("a message of version %r was dropped; this worker reads version %d", version, PAYLOAD_VERSION)
+    return version == PAYLOAD_VERSION
