@@ -80,7 +80,11 @@ def make_api(pair: RedisPair, folder: Path, **overrides: Any) -> Iterator[Api]:
     services = build_services(settings, doorbell=SilentDoorbell(), profile=BULK)
     services.jobs.prepare()
     app = create_app(services, settings)
-    yield Api(app, app.test_client(), services, settings)
+    try:
+        yield Api(app, app.test_client(), services, settings)
+    finally:
+        for client in (services.ledger_client, services.index_client, services.collections._client):
+            client.connection_pool.disconnect()
 
 
 def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from services.redis_clients import BULK, Client, connect, unix_url
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+pytest_plugins = ["tests.plugins.skips"]
+
 _SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=_SLOW_MACHINE)
 settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW_MACHINE)

@@ -9,19 +9,20 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
 import flask
 
 from services.collections.values import Collection
 from services.errors import InvalidInput, MalformedJson, NearfieldError, TooLarge
+from services.ingest.accept import AcceptingLedger, Acceptor
 from services.ingest.values import TextInput
-from services.ledger.values import AcceptAnswer
+from services.ledger.values import AcceptAnswer, AcceptRequest
 from web.body import NDJSON_TYPES, to_json
 from web.errors import problem_of
 from web.idempotency import RequestKey, request_key
 from web.json_guard import parse_json
+from web.lines import Line, LineReader, cut, read_lines
 from web.schemas import DocumentIn
 from web.shapes import BulkEndShape, BulkLineShape
 from web.state import WebState
@@ -29,9 +30,6 @@ from web.validate import validate
 
 log = logging.getLogger(__name__)
 
-SLICE_DOCUMENTS = 256
-SLICE_BYTES = 4 * 1024 * 1024
-READ_BYTES = 64 * 1024
 ESCAPE_FACTOR = (
     3  # a document of n bytes may take this many times as many as escaped JSON, and some for its other members
 )
@@ -39,52 +37,18 @@ LINE_ALLOWANCE_BYTES = 256 * 1024
 _ITEM = re.compile(r"/(\d+)(.*)", re.DOTALL)
 
 
-class LineReader(Protocol):
-    """What a request body offers."""
+@dataclass(slots=True)
+class JoiningLedger:
+    """Puts all slices of one long request into the job of its first, so that people see one job."""
 
-    def readline(self, size: int = -1, /) -> bytes:
-        """The next line with its end, or at most ``size`` bytes of it; b"" at the end."""
+    ledger: AcceptingLedger
+    job_id: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line that is not blank. ``body`` is None when it was longer than allowed."""
-
-    number: int
-    body: bytes | None
-
-
-def read_lines(stream: LineReader, limit_bytes: int) -> Iterator[Line]:
-    """The lines of a body, numbered from 1, blank ones passed over; no more than ``limit_bytes`` of one are kept."""
-    number = 0
-    while True:
-        body = stream.readline(limit_bytes + 1)
-        if not body:
-            return
-        number += 1
-        whole = len(body) <= limit_bytes or body.endswith(b"\n")
-        if not whole:
-            rest = body
-            while rest and not rest.endswith(b"\n"):
-                rest = stream.readline(READ_BYTES)
-        if not whole:
-            yield Line(number, None)
-        elif body.strip():
-            yield Line(number, body)
-
-
-def cut(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    """Slices of at most 256 lines and about 4 MiB."""
-    current: list[Line] = []
-    size = 0
-    for line in lines:
-        current.append(line)
-        size += len(line.body or b"")
-        if len(current) >= SLICE_DOCUMENTS or size >= SLICE_BYTES:
-            yield current
-            current, size = [], 0
-    if current:
-        yield current
+    def accept(self, request: AcceptRequest) -> AcceptAnswer:
+        """Takes a slice in. Raises as ``Ledger.accept``; Conflict also when the job was cancelled meanwhile."""
+        answer = self.ledger.accept(replace(request, job_id=self.job_id))
+        self.job_id = answer.job_id
+        return answer
 
 
 AddTexts = Callable[[Sequence[TextInput], RequestKey], AcceptAnswer]
@@ -149,14 +113,7 @@ class BulkRun:
         if line.body is None:
             raise TooLarge(f"the line is longer than {self.line_limit_bytes:,} bytes; split the document", pointer="")
         document = validate(DocumentIn, parse_json(line.body, limit_bytes=self.line_limit_bytes))
-        return TextInput(
-            id=document.id,
-            text=document.text,
-            title=document.title,
-            url=document.url,
-            metadata=document.metadata,
-            media_type=document.media_type,
-        )
+        return document.as_input(document.id)
 
     def _store(self, batch: list[tuple[Line, TextInput]], results: dict[int, BulkLineShape]) -> None:
         """Stores what can be stored: a document that is refused is taken out, and the others are tried again."""
@@ -204,10 +161,14 @@ class BulkRun:
 def bulk_response(state: WebState, collection: Collection, request: flask.Request) -> flask.Response:
     """The streamed answer to a bulk request. The first slice is taken before the status is sent."""
 
+    acceptor = Acceptor(
+        JoiningLedger(state.services.ledger),
+        state.services.doorbell,
+        max_document_bytes=state.settings.max_document_bytes,
+    )
+
     def add(documents: Sequence[TextInput], key: RequestKey) -> AcceptAnswer:
-        return state.services.acceptor.add_texts(
-            collection, documents, request_id=key.id, request_hash=key.hash, label="bulk upload"
-        )
+        return acceptor.add_texts(collection, documents, request_id=key.id, request_hash=key.hash, label="bulk upload")
 
     run = BulkRun(
         add=add,

@@ -59,10 +59,14 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Router:
-    """Collects the routes of one part of the API and makes a Flask blueprint of them."""
+    """Collects the routes of one part of the API and makes a Flask blueprint of them.
+
+    ``tag`` is the heading they stand under in the API document; ``name`` tells two parts of one heading apart.
+    """
 
     tag: str
     prefix: str = API_PREFIX
+    name: str = ""
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def route(
@@ -108,7 +112,7 @@ class Router:
 
     def blueprint(self) -> flask.Blueprint:
         """The routes as Flask knows them; view functions are named by method and rule."""
-        blueprint = flask.Blueprint(f"api-{self.tag}", __name__)
+        blueprint = flask.Blueprint(f"api-{self.name or self.tag}", __name__)
         for endpoint in self.endpoints:
             name = f"{endpoint.method} {endpoint.rule}".replace(".", "_")
             blueprint.add_url_rule(endpoint.rule, name, endpoint.view, methods=[endpoint.method])

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.ingest.values import TextInput
+
 MAX_LIMIT = 100
 MAX_OFFSET = 1000
 MAX_LIST_LIMIT = 500
@@ -71,6 +73,17 @@ class DocumentPut(Body):
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="Your own members; declared ones can be filtered"
     )
+
+    def as_input(self, document_id: str | None) -> TextInput:
+        """The document as services take it; without an id it gets one."""
+        return TextInput(
+            id=document_id,
+            text=self.text,
+            title=self.title,
+            url=self.url,
+            metadata=self.metadata,
+            media_type=self.media_type,
+        )
 
 
 class DocumentIn(DocumentPut):

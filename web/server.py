@@ -6,6 +6,7 @@ other candidate for 12 s). The price is that bodies are buffered on disk; the si
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import secrets
@@ -74,9 +75,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Closes; after a refusal only this side at first."""
         if self.linger and self.connected:
             self.linger = self.will_close = self.close_when_flushed = False
-            self.drain_until = time.monotonic() + DRAIN_S
-            self.socket.shutdown(socket.SHUT_WR)
-            return
+            with contextlib.suppress(OSError):  # the client has gone already
+                self.socket.shutdown(socket.SHUT_WR)
+                self.drain_until = time.monotonic() + DRAIN_S
+                return
         super().handle_close()
 
     def readable(self) -> bool:
@@ -166,7 +168,8 @@ class Server:
     def stop(self) -> None:
         """Asks ``run`` to end; may be called from a signal handler."""
         self._stop.set()
-        self._server.pull_trigger()
+        with contextlib.suppress(OSError):  # the loop has ended and closed its end of the trigger
+            self._server.pull_trigger()
 
     def _poll(self, timeout_s: float) -> None:
         wasyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)

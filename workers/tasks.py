@@ -67,8 +67,8 @@ def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbel
         if more:
             doorbell.purge(collection_id)
 
-    app.task(name=BELL_TASK, ignore_result=True)(on_bell)
-    app.task(name=PURGE_TASK, ignore_result=True)(on_purge)
+    app.task(name=BELL_TASK, ignore_result=True, shared=False)(on_bell)
+    app.task(name=PURGE_TASK, ignore_result=True, shared=False)(on_purge)
 
 
 def _is_readable(version: int) -> bool:

@@ -41,7 +41,8 @@ class FieldSpec:
 class Chunking:
     """How documents are cut.
 
-    ``size_tokens`` counts the model's own tokens, title and special tokens included; None means the model's limit.
+    ``size_tokens`` counts the model's own tokens, title and special tokens included; None means 192, and never more than
+    the model's limit is used.
     ``strategy`` "none" keeps one chunk per document, embedded up to the model's limit.
     """
 

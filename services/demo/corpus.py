@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from services.demo.docstrings import Docstring, python_version, read_built_in, read_source
+from services.demo.docstrings import CLASS, FUNCTION, Docstring, python_version, read_built_in, read_source
 from services.demo.links import documentation_url
 from services.demo.modules import BUILT_IN, FIRST, source_modules, standard_library, top_level
 from services.errors import NearfieldError
 
 LAYOUT = 1  # raised when the documents are put together in another way
+OWN_DOCUMENT_WORDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,11 @@ def demo_documents() -> Iterator[DemoDocument]:
         NearfieldError: this Python carries no source of its standard library.
     """
     seen: set[str] = set()
-    for docstring in _docstrings():
-        if docstring.id not in seen:
-            seen.add(docstring.id)
-            yield _document(docstring)
+    for module in _modules():
+        for docstring in fold_methods(module):
+            if docstring.id not in seen:
+                seen.add(docstring.id)
+                yield _document(docstring)
     if not seen:
         raise NearfieldError(
             f"no source of Python's standard library under {standard_library()}: install it, or start with --no-demo",
@@ -63,8 +65,8 @@ def demo_documents() -> Iterator[DemoDocument]:
         )
 
 
-def _docstrings() -> Iterator[Docstring]:
-    """By module: its source first, then what is written in C, so that the module's own summary comes first."""
+def _modules() -> Iterator[list[Docstring]]:
+    """The docstrings of one module after the other: from its source first, then what is written in C."""
     ranks = {name: rank for rank, name in enumerate(FIRST)}
     built_in: dict[str, list[str]] = {}
     for name, public in BUILT_IN.items():
@@ -72,16 +74,31 @@ def _docstrings() -> Iterator[Docstring]:
     sources = source_modules(standard_library())
     names = {module.name for module in sources} | set(built_in)
     for name in sorted(names, key=lambda name: (ranks.get(top_level(name), len(FIRST)), name)):
-        for module in sources:
-            if module.name == name:
-                yield from read_source(module)
-        for private in built_in.get(name, ()):
-            yield from read_built_in(private, name)
+        found = [docstring for module in sources if module.name == name for docstring in read_source(module)]
+        yield found + [docstring for private in built_in.get(name, ()) for docstring in read_built_in(private, name)]
+
+
+def fold_methods(docstrings: Sequence[Docstring]) -> list[Docstring]:
+    """Puts methods with little to say into the document of their class; the others stay documents of their own.
+
+    A sentence about one method of many ("Send a file through a transport.") comes close to every question that shares
+    its subject, and pushes out what would help. Beside its class and siblings it says what it is about.
+    """
+    found: dict[str, Docstring] = {}
+    for docstring in docstrings:
+        if not docstring.owner or len(docstring.text.split()) >= OWN_DOCUMENT_WORDS:
+            found.setdefault(docstring.id, docstring)
+            continue
+        owner = Docstring(docstring.owner, docstring.module, CLASS, docstring.owner.rpartition(".")[2], "")
+        owner = found.setdefault(owner.id, owner)
+        text = f"{owner.text}\n\n{docstring.signature}\n{docstring.text}".strip()
+        found[owner.id] = replace(owner, text=text)
+    return list(found.values())
 
 
 def _document(docstring: Docstring) -> DemoDocument:
     """The title is the dotted name; a signature stands before the docstring, as documentation shows it."""
-    text = f"{docstring.signature}\n\n{docstring.text}" if docstring.signature else docstring.text
+    text = f"{docstring.signature}\n\n{docstring.text}" if docstring.kind == FUNCTION else docstring.text
     return DemoDocument(
         docstring.id, docstring.name, text, documentation_url(docstring), docstring.top_module, docstring.kind
     )

@@ -20,13 +20,14 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """One documented thing. ``name`` is dotted and starts with the module ("gzip.GzipFile.read")."""
+    """One documented thing. ``name`` is dotted and starts with the module; a method's ``owner`` is its class's name."""
 
     name: str
     module: str
     kind: str
     signature: str
     text: str
+    owner: str = ""
 
     @property
     def id(self) -> str:
@@ -65,7 +66,8 @@ def _definition(node: _Definition, module: str, outer: str) -> Iterator[Docstrin
         yield from _kept(name, module, CLASS, node.name, docstring)
         yield from _definitions(node.body, module, name)
     else:
-        yield from _kept(name, module, FUNCTION, f"{node.name}({ast.unparse(node.args)})", docstring)
+        signature = f"{node.name}({ast.unparse(node.args)})"
+        yield from _kept(name, module, FUNCTION, signature, docstring, owner=outer if outer != module else "")
 
 
 def _branches(node: ast.If | ast.Try | ast.With) -> list[ast.stmt]:
@@ -98,7 +100,8 @@ def _members(owner: ModuleType | type, module: str, outer: str) -> Iterator[Docs
                 yield from _kept(dotted, module, CLASS, name, inspect.getdoc(member))
                 yield from _members(member, module, dotted)
         elif inspect.isroutine(member):
-            yield from _kept(dotted, module, FUNCTION, _signature(name, member), inspect.getdoc(member))
+            owned_by = "" if isinstance(owner, ModuleType) else outer
+            yield from _kept(dotted, module, FUNCTION, _signature(name, member), inspect.getdoc(member), owner=owned_by)
 
 
 def _signature(name: str, member: object) -> str:
@@ -108,12 +111,14 @@ def _signature(name: str, member: object) -> str:
         return name
 
 
-def _kept(name: str, module: str, kind: str, signature: str, docstring: str | None) -> Iterator[Docstring]:
+def _kept(
+    name: str, module: str, kind: str, signature: str, docstring: str | None, owner: str = ""
+) -> Iterator[Docstring]:
     """The docstring, unless it says next to nothing."""
     text = (docstring or "").strip()
     if len(text.split()) >= MIN_WORDS:
         shown = signature if len(signature) <= _MAX_SIGNATURE_CHARS else signature[: _MAX_SIGNATURE_CHARS - 3] + "..."
-        yield Docstring(name, module, kind, shown, text)
+        yield Docstring(name, module, kind, shown, text, owner)
 
 
 def python_version() -> str:

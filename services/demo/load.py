@@ -17,7 +17,7 @@ COLLECTION = "python"
 FIELDS = {"module": "tag", "kind": "tag"}
 DESCRIPTION = "The docstrings of Python's standard library: modules, classes and functions."
 EARLY_SLICE = 32  # a request of up to 32 documents overtakes bulk work
-LATER_SLICE = 200
+LATER_SLICE = 1000
 
 
 class DemoTarget(Protocol):

@@ -59,13 +59,10 @@ BUILT_IN = {
     "_random": "random",
     "_socket": "socket",
     "select": "select",
-    "mmap": "mmap",
     "_thread": "threading",
     "_queue": "queue",
     "gc": "gc",
     "sys": "sys",
-    "posix": "os",
-    "pwd": "pwd",
     "builtins": "builtins",
 }
 

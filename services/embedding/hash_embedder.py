@@ -69,10 +69,9 @@ def _text_vector(text: str, max_tokens: int) -> NDArray[np.float32]:
     words = _WORD.findall(text)[:max_tokens]
     folded = Counter(unicodedata.normalize("NFKC", word).casefold() for word in words)
     total = np.zeros(HASH_SPEC.dim, dtype=np.float64)
-    # Sorted, because a sum of floats depends on its order and equal bags of words must have equal vectors.
-    for word in sorted(folded):
+    for word, count in folded.items():
         weight = _SHORT_WORD_WEIGHT if len(word) <= _SHORT_WORD_CHARS else 1.0
-        total += weight * np.sqrt(folded[word]) * _word_vector(word)
+        total += weight * np.sqrt(count) * _word_vector(word)
     length = np.linalg.norm(total)
     if length < 1e-6:
         total = _signs("")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.embedding.model_files import check_folder
 from services.errors import ModelError
 
 # "org/model", optionally "@" and a branch, tag or commit. No dots-only parts, no URL, nothing longer than hubs allow.
@@ -34,14 +33,18 @@ def fetch(name: str) -> tuple[Path, str, str]:
     if match is None:
         raise ModelError(f"{name!r} is not a hub name such as org/model", code="unknown-model")
     repo, revision = match["repo"], match["revision"]
+    folder = _cached(repo, revision) or _snapshot(repo, revision, local=False)
+    return folder, repo, folder.name
+
+
+def _cached(repo: str, revision: str | None) -> Path | None:
+    """The cached folder, unless it is absent or a download stopped before the weights."""
     try:
         folder = _snapshot(repo, revision, local=True)
-        check_folder(folder)
-    except ModelError as error:
-        if error.code == "model-unsafe":
-            raise
-        folder = _snapshot(repo, revision, local=False)
-    return folder, repo, folder.name
+    except ModelError:
+        return None
+    complete = (folder / "modules.json").is_file() and any(folder.rglob("*.safetensors"))
+    return folder if complete else None
 
 
 def _snapshot(repo: str, revision: str | None, *, local: bool) -> Path:

@@ -16,8 +16,8 @@ from services.embedding.protocol import Embedder
 from services.embedding.vectors import check_vectors
 from services.errors import InvalidInput, NearfieldError, Overloaded, Unavailable
 
-# MiniLM takes 5.8 ms of CPU for one short query, 13.6 for eight in one pass, 27 for 16 and 56 for 32: beyond eight a pass
-# saves nothing and the first only waits for the last.
+# MiniLM takes 5.8 ms of CPU for one short query, 13.6 for eight in one pass, 27 for 16 and 56 for 32: beyond eight
+# a pass saves nothing, and the first only waits for the last.
 MAX_BATCH = 8
 
 Vector = NDArray[np.float32]

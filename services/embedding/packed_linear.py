@@ -52,7 +52,7 @@ def can_pack() -> bool:
 def pack_linears(root: nn.Module) -> int:
     """Replaces each fp32 linear layer below ``root``; returns how many.
 
-    The caller compares vectors of before and after (``sentence_transformer._load_fast``): the operators
+    The caller compares vectors of before and after (``loading._load_fast``): the operators
     are torch's own but not part of its public interface.
     """
     packed = 0

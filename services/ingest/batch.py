@@ -49,9 +49,11 @@ class Embedding:
     def process(self, works: Sequence[Work]) -> None:
         """Embeds window by window, writes what is complete and settles it; puts aside what is not."""
         waiting = [work for work in works if not work.is_complete]
-        while waiting and not (self._may_pause(waiting) and self.is_over()):
+        while waiting:  # at least one window in every slice, so that a long document comes to its end
             self._embed(waiting)
             waiting = [work for work in waiting if not work.is_complete and not self._is_settled(work)]
+            if self._may_pause(waiting) and self.is_over():
+                break
         for work in waiting:
             self.shelf.put(work)
         for work in works:

@@ -1,7 +1,12 @@
 """Cuts a text into chunks that fit the model, at the best places there are, with exact offsets.
 
-What is embedded of a chunk is its document's title, the headings above it, and its text. On SciFact this gives
-nDCG@10 0.660 against 0.646 for one chunk per document cut at the model's limit, and 0.648 when the title is left out.
+What is embedded of a chunk is its document's title, the headings above it, and its text. nDCG@10 on SciFact (dense, all-
+MiniLM-L6-v2, a document scores by its best chunk; test and train queries):
+
+    one chunk per document, cut at the model's limit     0.646  0.659
+    chunks of 256 tokens                                 0.660  0.685
+    the same without titles                              0.648  0.674
+    chunks of 192 tokens                                 0.682  0.698
 """
 
 from __future__ import annotations
@@ -77,7 +82,7 @@ class Chunker:
         if self._whole:
             return [self._first_piece(text, title)]
         title, title_tokens = self._shortened(title, self._budget // _TITLE_SHARE)
-        paths = HeadingPaths(extracted.headings, title)
+        paths = HeadingPaths(text, extracted.headings, title)
         heading_room = min(self._counter.count(paths.longest()), self._budget // _HEADING_SHARE)
         room = max(self._budget - title_tokens - heading_room, _MIN_TEXT_TOKENS)
         overlap = min(self._overlap, room // 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from services.ingest.values import Heading
 
@@ -15,11 +16,14 @@ _MAX_DEPTH = 6
 class HeadingPaths:
     """Answers which headings stand above a position. A heading that repeats the title is left out."""
 
-    def __init__(self, headings: Sequence[Heading], title: str) -> None:
+    def __init__(self, text: str, headings: Sequence[Heading], title: str) -> None:
         self._headings = headings
         self._starts = [heading.start for heading in headings]
         self._above: list[int] = []  # for each heading the one it stands under, -1 for none
         self._title = title.casefold()
+        self._bare = [
+            not text[a.end : b.start].strip() for a, b in pairwise(headings)
+        ]  # another heading follows at once
         open_headings: list[int] = []
         for number, heading in enumerate(headings):
             while open_headings and headings[open_headings[-1]].level >= heading.level:
@@ -28,10 +32,15 @@ class HeadingPaths:
             open_headings.append(number)
 
     def at(self, start: int) -> tuple[str, str]:
-        """The path of a chunk that begins at ``start``, and the part of it that does not stand in the chunk itself."""
+        """The path above the first words of a chunk that begins at ``start``, and the part that is not in the chunk."""
         number = bisect_right(self._starts, start) - 1
-        path = self._path(number)
-        return path, self._path(self._above[number]) if number >= 0 and self._starts[number] == start else path
+        if number < 0 or self._starts[number] != start:
+            path = self._path(number)
+            return path, path
+        first = number
+        while number < len(self._bare) and self._bare[number]:
+            number += 1
+        return self._path(number), self._path(self._above[first])
 
     def longest(self) -> str:
         """The longest path (in characters) of the first thousand."""

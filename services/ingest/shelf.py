@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from services.ingest.work import Work
+from services.ingest.work import Work, WorkKey, key_of
 
 _PLACES = 2
 _KEPT_S = 120.0
@@ -19,7 +19,7 @@ class Shelf:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[tuple[str, str, int], tuple[Work, float]] = {}
+        self._kept: dict[WorkKey, tuple[Work, float]] = {}
 
     def has_room(self) -> bool:
         """Whether another document can be put aside."""
@@ -27,11 +27,15 @@ class Shelf:
         self._kept = {key: entry for key, entry in self._kept.items() if now - entry[1] < _KEPT_S}
         return len(self._kept) < _PLACES
 
+    def holds(self, key: WorkKey) -> bool:
+        """Whether the document of that key is put aside here."""
+        return key in self._kept
+
     def put(self, work: Work) -> None:
         """Puts a document aside."""
-        self._kept[work.key] = (work, self._clock())
+        self._kept[key_of(work.claimed)] = (work, self._clock())
 
-    def take(self, key: tuple[str, str, int]) -> Work | None:
+    def take(self, key: WorkKey) -> Work | None:
         """The document of that key, which then has no place any more."""
         entry = self._kept.pop(key, None)
         return entry[0] if entry else None

@@ -21,7 +21,7 @@ from services.ingest.parts import Parts
 from services.ingest.settling import Settlement, Tally
 from services.ingest.shelf import Shelf
 from services.ingest.taking import Taker
-from services.ingest.work import Work
+from services.ingest.work import Work, key_of
 from services.ledger.claiming import RELEASE_PAUSE_MS
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ class Slice:
     ) -> None:
         self._parts = parts
         self._collection = replace(collection, version=lease.claim.live_version)
-        self._claimed = lease.claim.documents
+        # What has had its slice already comes last, or it would keep the others waiting until it is done.
+        self._claimed = sorted(lease.claim.documents, key=lambda claimed: desk.shelf.holds(key_of(claimed)))
         self._is_over = is_over
         model = CollectionModel(parts.models, self._collection)
         self._settlement = Settlement(parts.ledger, lease, desk.extracted)

@@ -17,7 +17,7 @@ from services.ingest.parts import Parts
 from services.ingest.reading import read_document, shown_title
 from services.ingest.settling import Settlement
 from services.ingest.shelf import Shelf
-from services.ingest.work import Work, make_head
+from services.ingest.work import Work, key_of, make_head
 from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, NewDocument
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Taker:
         if not attempt:
             self.settlement.drop(claimed)
             return None
-        shelved = self.shelf.take((claimed.collection_id, claimed.doc_hash, claimed.generation))
+        shelved = self.shelf.take(key_of(claimed))
         if shelved is not None:
             return replace(shelved, claimed=claimed, attempt=attempt)
         if claimed.kind is DocumentKind.DELETE:

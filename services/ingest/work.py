@@ -16,6 +16,15 @@ from services.ledger.values import ClaimedDocument, NewDocument
 _CHARS_PER_TOKEN = 4
 
 
+WorkKey = tuple[str, str, int]
+"""Names one version of one document: collection id, document hash, generation."""
+
+
+def key_of(claimed: ClaimedDocument) -> WorkKey:
+    """The key of what is claimed."""
+    return claimed.collection_id, claimed.doc_hash, claimed.generation
+
+
 @dataclass(slots=True)
 class Work:
     """A document that has been read and cut; vectors come piece by piece, in order. ``title`` is what hits show."""
@@ -27,11 +36,6 @@ class Work:
     warnings: tuple[str, ...]
     pieces: Sequence[Piece]
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """Names this version of this document."""
-        return self.claimed.collection_id, self.claimed.doc_hash, self.claimed.generation
 
     @property
     def is_complete(self) -> bool:

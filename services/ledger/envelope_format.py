@@ -1,4 +1,4 @@
-"""The bytes of an envelope: frames, each with its own checksum. Pure; the files are the store's business.
+"""The bytes of an envelope: frames, each with its own checksum. Where the files lie is the store's business.
 
     envelope = magic, header frame, one frame per document, end frame
     frame    = kind (1 byte), length of the JSON (4), length of the body (8), checksum (16), JSON, body
@@ -10,7 +10,9 @@ all checksums before it, so one document is read and verified by a seek, and a w
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import struct
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,8 +23,8 @@ from services.ledger.values import DocumentKind, NewDocument
 MAGIC = b"NFENV1\r\n"
 HEAD = struct.Struct(">cIQ16s")
 CHECKSUM_BYTES = 16
+END_BYTES = 32
 HEADER, DOCUMENT, END = b"H", b"D", b"E"
-MAX_META_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,15 @@ class EnvelopeHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it was accepted."""
+
+    collection_id: str
+    generation: int
+    document: NewDocument
+
+
+@dataclass(frozen=True, slots=True)
 class FrameHead:
     """The fixed part of a frame, as read."""
 
@@ -50,11 +61,6 @@ class FrameHead:
     meta_bytes: int
     body_bytes: int
     checksum: bytes
-
-    @property
-    def total_bytes(self) -> int:
-        """The whole frame's length."""
-        return HEAD.size + self.meta_bytes + self.body_bytes
 
 
 def encode_frame(kind: bytes, meta: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
@@ -72,13 +78,20 @@ def frame_checksum(kind: bytes, meta_bytes: int, body_bytes: int) -> hashlib.bla
     return hashlib.blake2b(HEAD.pack(kind, meta_bytes, body_bytes, b"\0" * CHECKSUM_BYTES), digest_size=CHECKSUM_BYTES)
 
 
-def decode_head(data: bytes, kind: bytes) -> FrameHead:
-    """The fixed part of a frame that must be of ``kind``. Raises NearfieldError(code="envelope-damaged")."""
+def read_head(file: io.BufferedReader, kind: bytes, name: str) -> FrameHead:
+    """Reads the fixed part of a frame that must be of ``kind``, and believes no length that the file has no room for.
+
+    Raises:
+        NearfieldError: code "envelope-damaged".
+    """
+    data = file.read(HEAD.size)
     if len(data) < HEAD.size:
-        raise damaged("it ends in the middle of a frame")
+        raise damaged("it ends in the middle of a frame", name)
     found, meta_bytes, body_bytes, checksum = HEAD.unpack(data)
-    if found != kind or meta_bytes > MAX_META_BYTES:
-        raise damaged("there is no such frame")
+    if found != kind:
+        raise damaged("there is no such frame", name)
+    if meta_bytes + body_bytes > os.fstat(file.fileno()).st_size - file.tell():
+        raise damaged("a frame is longer than the file", name)
     return FrameHead(found, meta_bytes, body_bytes, checksum)
 
 
@@ -98,11 +111,12 @@ def document_meta(collection_id: str, document: NewDocument, generation: int) ->
     return {"collection_id": collection_id, "generation": generation, "document": meta}
 
 
-def document_from(meta: dict[str, Any], body: bytes) -> NewDocument:
-    """The document of a frame."""
-    fields = dict(meta["document"])
+def stored_document(meta: bytes, body: bytes) -> StoredDocument:
+    """The document of a frame, whose checksum has been verified."""
+    frame = decode_meta(meta)
+    fields = dict(frame["document"])
     fields["kind"] = DocumentKind(fields["kind"])
-    return NewDocument(**fields, body=body)
+    return StoredDocument(frame["collection_id"], frame["generation"], NewDocument(**fields, body=body))
 
 
 def damaged(why: str, name: str = "") -> NearfieldError:

@@ -15,13 +15,14 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from services.errors import NearfieldError, StorageFull, Unavailable
 from services.ledger import envelope_format as form
+from services.ledger import envelope_replay as replay
 from services.ledger.envelope_body import BodyReader
-from services.ledger.envelope_format import EnvelopeHeader, FrameHead
+from services.ledger.envelope_format import EnvelopeHeader, FrameHead, StoredDocument
 from services.ledger.values import NewDocument
 
 SUFFIX = ".nfe"
@@ -30,15 +31,6 @@ SHARDS = 256
 BLOCK_BYTES = 1024 * 1024
 _PLACE = re.compile(r"(\d{16}-[0-9a-f]{16}):(\d{1,12})")
 _NAME = re.compile(r"(\d{16})-[0-9a-f]{16}")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A document as it was accepted."""
-
-    collection_id: str
-    generation: int
-    document: NewDocument
 
 
 class EnvelopeStore:
@@ -89,7 +81,7 @@ class EnvelopeStore:
         checksum.update(data)
         if len(data) != head.meta_bytes + head.body_bytes or checksum.digest() != head.checksum:
             raise form.damaged("a document's bytes do not match their checksum", reference)
-        return _stored(form.decode_meta(data[: head.meta_bytes]), data[head.meta_bytes :])
+        return form.stored_document(data[: head.meta_bytes], data[head.meta_bytes :])
 
     def open_body(self, reference: str) -> io.BufferedReader:
         """A document's body as a seekable reader that keeps a block in memory; verified before it is returned.
@@ -113,13 +105,9 @@ class EnvelopeStore:
 
         The iterator raises as ``read``; an envelope is complete only when it ends without an error.
         """
-        file = self._open_file(name)
-        if file.read(len(form.MAGIC)) != form.MAGIC:
-            file.close()
-            raise form.damaged("it does not begin as an envelope does", name)
-        head, data = _next_frame(file, form.HEADER, name)
-        header = EnvelopeHeader(**form.decode_meta(data[: head.meta_bytes]))
-        return header, _documents(file, head, name)
+        with self._open_file(name) as file:
+            header = replay.read_header(file, name)
+        return header, self._documents(name)
 
     def names(self, shard: int) -> list[str]:
         """Names of the envelopes in one of the 256 folders, oldest first."""
@@ -156,6 +144,10 @@ class EnvelopeStore:
         """True when not one envelope is there."""
         return not any(self.folder.glob(f"*/*{SUFFIX}"))
 
+    def _documents(self, name: str) -> Iterator[StoredDocument]:
+        with self._open_file(name) as file:
+            yield from replay.read_documents(file, name)
+
     def _shard(self, shard: int) -> Path:
         return self.folder / f"{shard:02x}"
 
@@ -170,7 +162,7 @@ class EnvelopeStore:
         file = self._open_file(found.group(1))
         with file:
             file.seek(int(found.group(2)))
-            yield file, form.decode_head(file.read(form.HEAD.size), form.DOCUMENT)
+            yield file, form.read_head(file, form.DOCUMENT, reference)
 
     def _open_file(self, name: str) -> io.BufferedReader:
         path = self._shard_of(name) / f"{name}{SUFFIX}"
@@ -187,7 +179,7 @@ class EnvelopeStore:
 
 
 def _write_file(path: Path, header: EnvelopeHeader, documents: Sequence[tuple[NewDocument, int]]) -> list[int]:
-    offsets, all_checksums = [], hashlib.blake2b(digest_size=32)
+    offsets, all_checksums = [], hashlib.blake2b(digest_size=form.END_BYTES)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(form.MAGIC)
@@ -206,37 +198,6 @@ def _write_file(path: Path, header: EnvelopeHeader, documents: Sequence[tuple[Ne
         file.flush()
         os.fsync(file.fileno())
     return offsets
-
-
-def _documents(file: io.BufferedReader, header: FrameHead, name: str) -> Iterator[StoredDocument]:
-    all_checksums, count = hashlib.blake2b(header.checksum, digest_size=32), 0
-    with file:
-        while (kind := file.peek(1)[:1]) == form.DOCUMENT:
-            head, data = _next_frame(file, form.DOCUMENT, name)
-            all_checksums.update(head.checksum)
-            count += 1
-            yield _stored(form.decode_meta(data[: head.meta_bytes]), data[head.meta_bytes :])
-        if kind != form.END:
-            raise form.damaged("its end is missing", name)
-        head, data = _next_frame(file, form.END, name)
-        if data[head.meta_bytes :] != all_checksums.digest() or form.decode_meta(data[: head.meta_bytes]) != {
-            "documents": count
-        }:
-            raise form.damaged("its documents are not the ones it was closed with", name)
-
-
-def _next_frame(file: io.BufferedReader, kind: bytes, name: str) -> tuple[FrameHead, bytes]:
-    head = form.decode_head(file.read(form.HEAD.size), kind)
-    data = file.read(head.meta_bytes + head.body_bytes)
-    checksum = form.frame_checksum(kind, head.meta_bytes, head.body_bytes)
-    checksum.update(data)
-    if checksum.digest() != head.checksum:
-        raise form.damaged("a frame does not match its checksum", name)
-    return head, data
-
-
-def _stored(meta: dict[str, object], body: bytes) -> StoredDocument:
-    return StoredDocument(str(meta["collection_id"]), int(str(meta["generation"])), form.document_from(meta, body))
 
 
 def _created_us(path: Path) -> int:

@@ -21,6 +21,7 @@ from services.ledger.envelopes import SHARDS, EnvelopeStore
 from services.ledger.instance import Instances, Standing
 from services.ledger.ledger import Ledger
 from services.ledger.orphans import OrphanWatch
+from services.ledger.redis_link import redis_errors
 from services.ledger.repair import IndexRepair
 from services.ledger.upkeep import Expired
 from services.redis_clients import Client
@@ -119,7 +120,8 @@ class Keeper:
         if not self._lock("take"):
             return SweepReport(acted=False)
         try:
-            collections = self._collections.list()
+            with redis_errors("ledger"):
+                collections = self._collections.list()
             expired = self._mind_leases()
             self._ring_for_purges()
             report = SweepReport(

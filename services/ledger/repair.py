@@ -140,10 +140,15 @@ class IndexRepair:
         turn = int(self._link.attempt(lambda: self._link.client.hincrby(keys.KEEPER, "turn", 1)))
         collection = collections[turn % len(collections)]
         place = keys.collection(collection.id)
-        (cursor,) = self._link.read(lambda pipe: pipe.hget(place, "rolling"))
-        part = self._comparer.walk(collection, "all", (cursor or b"").decode(), ROLLING_PER_SWEEP)
-        self._set(place, {"rolling": part.cursor})
-        return part
+        (noted,) = self._link.read(lambda pipe: pipe.hget(place, "rolling"))
+        total, cursor = NOTHING, (noted or b"").decode()
+        while total.documents < ROLLING_PER_SWEEP:
+            total += self._comparer.walk(collection, "all", cursor, ROLLING_PER_SWEEP - total.documents)
+            cursor = total.cursor
+            if not cursor:
+                break
+        self._set(place, {"rolling": cursor})
+        return total
 
     def _mirror(self, collections: Sequence[Collection]) -> dict[str, tuple[int, int]]:
         """Tells searches, which ask only the index, what is being rebuilt."""

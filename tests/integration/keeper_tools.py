@@ -1,4 +1,4 @@
-"""What the keeper's tests share: a keeper over a real pair of servers, and a worker that does honest work when told to."""
+"""What the keeper's tests share: a keeper over a real pair of servers, and a worker that does its work when told to."""
 
 from __future__ import annotations
 

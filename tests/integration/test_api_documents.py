@@ -82,9 +82,21 @@ def test_bulk_lines_are_answered_one_by_one(api: Api) -> None:
     assert results[300]["error"]["pointer"] == "/metadata/year"
     end = results[-1]
     assert (end["done"], end["accepted"], end["rejected"]) == (True, 598, 2)
-    totals = [api.call("GET", f"/jobs/{job_id}").get_json()["counts"]["total"] for job_id in end["job_ids"]]
-    assert sum(totals) == 598
+    assert len(end["job_ids"]) == 1
+    job = api.call("GET", f"/jobs/{end['job_ids'][0]}").get_json()
+    assert (job["counts"]["total"], job["label"]) == (598, "bulk upload")
     assert api.call("GET", "/collections/docs").get_json()["documents"]["pending"] == 598
+
+
+def test_a_bulk_request_whose_job_is_cancelled_stops_and_says_so(api: Api) -> None:
+    body = b"\n".join(b'{"text": "text %d"}' % n for n in range(600))
+    answer = api.call("POST", "/collections/docs/documents", body, headers=NDJSON, buffered=False)
+    parts = answer.iter_encoded()
+    first = json.loads(next(parts).splitlines()[0])
+    api.call("POST", f"/jobs/{first['job_id']}/cancel")
+    end = json.loads(b"".join(parts).splitlines()[-1])
+    answer.close()
+    assert (end["done"], end["error"]["status"], end["next_line"]) == (False, 409, 257)
 
 
 def test_a_repeated_bulk_request_with_its_key_adds_nothing(api: Api) -> None:
@@ -230,6 +242,14 @@ def test_an_uploaded_table_becomes_a_document_per_row(api: Api) -> None:
     assert (source["kind"], source["state"], source["children"]) == ("source", "ready", 2)
     exported = api.call("GET", "/collections/docs/export").data.splitlines()
     assert len(exported) == 2
+
+
+def test_an_export_passes_over_a_file_that_is_becoming_a_table(api: Api) -> None:
+    upload(api, [(b"plain words", "a.txt")], id="mine")
+    api.drain()
+    assert len(api.call("GET", "/collections/docs/export").data.splitlines()) == 1
+    upload(api, [(b'{"text": "tea"}\n{"text": "coffee"}\n', "a.ndjson")], id="mine")
+    assert api.call("GET", "/collections/docs/export").data == b""
 
 
 def test_a_document_that_failed_is_tried_again(api: Api) -> None:

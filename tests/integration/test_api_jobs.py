@@ -190,3 +190,13 @@ def test_a_reader_that_comes_back_is_not_told_again() -> None:
 def test_a_job_that_vanishes_ends_the_stream_with_an_error() -> None:
     name, found = events_of(follow([job(0), NotFound("the job is gone; list the jobs", code="unknown-job")]))[-1]
     assert (name, found["code"], found["request_id"]) == ("error", "unknown-job", "r")
+
+
+def test_a_job_of_unchanged_documents_is_finished_at_once(api: Api) -> None:
+    api.add("docs", {"id": "a", "text": "one"})
+    api.drain()
+    again = api.add("docs", {"id": "a", "text": "one"})
+    found = api.call("GET", f"/jobs/{again['job_id']}").get_json()
+    assert (found["state"], found["counts"]["unchanged"], found["done"]) == ("done", 1, 1)
+    assert found["finished_at"] is not None
+    assert [name for name, _ in events_of(api.call("GET", f"/jobs/{again['job_id']}/events").data)] == ["done"]

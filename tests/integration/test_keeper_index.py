@@ -254,8 +254,9 @@ class TestWhoseDataIsIt:
         files = set(watch.desk.folder.glob("*/*.nfe"))
         watch.desk.add("more")
         watch.desk.claim()
-        watch.desk.expire_leases()
         keeper = watch.another_keeper(orphan_patience_ms=0, envelope_age_s=0)
+        keeper.sweep()
+        watch.desk.expire_leases()
         for _ in range(3):
             report = keeper.sweep()
             assert report.disagreement

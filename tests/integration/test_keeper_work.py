@@ -19,7 +19,10 @@ from tests.integration.ledger_tools import CID, check_books, text
 
 @pytest.fixture
 def watch(ledger_client: Client, index_client: Client, tmp_path: Path) -> Watch:
-    return make_watch(ledger_client, index_client, tmp_path / "accepted", limits=Limits(first_pause_ms=60_000))
+    """A keeper that has looked round once: it knows its servers."""
+    watch = make_watch(ledger_client, index_client, tmp_path / "accepted", limits=Limits(first_pause_ms=60_000))
+    watch.sweep()
+    return watch
 
 
 def calm(watch: Watch) -> None:
@@ -96,6 +99,7 @@ def test_a_document_that_kills_every_worker_fails_and_its_neighbours_do_not(watc
         report = watch.sweep()
         if report.documents_failed:
             break
+    watch.work()
     assert watch.desk.record("poison").error_code == "worker-died"
     assert {watch.desk.state(id) for id in ("good1", "good2")} == {DocumentState.READY}
     assert watch.desk.record("poison").attempts == 3
@@ -170,7 +174,7 @@ class TestTwoKeepers:
 
 def test_the_bell_of_a_deleted_collection_is_rung_until_it_is_cleared(watch: Watch) -> None:
     watch.known.deleted.add("gone")
-    watch.sweep(16)
+    watch.sweep(30)
     assert watch.bell.purged == ["gone", "gone"]
 
 
@@ -181,9 +185,9 @@ def test_old_jobs_and_unreferenced_envelopes_go(watch: Watch, tmp_path: Path) ->
     for number, member in enumerate(watch.desk.client.zrange(keys.FINISHED_JOBS, 0, -1)):
         watch.desk.client.zadd(keys.FINISHED_JOBS, {member: number})
     keeper = watch.another_keeper(keep_jobs=1, envelope_age_s=0)
-    assert keeper.sweep().jobs_forgotten == 2
-    removed = sum(keeper.sweep().envelopes_removed for _ in range(256))
-    assert removed == 2 - 0 or removed == 2
+    reports = [keeper.sweep() for _ in range(256)]
+    assert reports[0].jobs_forgotten == sum(report.jobs_forgotten for report in reports) == 2
+    assert sum(report.envelopes_removed for report in reports) == 2
     assert len(list((tmp_path / "accepted").glob("*/*.nfe"))) == 1
     assert watch.desk.record("a").state is DocumentState.READY
     check_books(watch.desk, "a")

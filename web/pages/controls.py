@@ -70,7 +70,8 @@ def _control(field: FieldSpec, state: SearchState, suggested: tuple[str, ...]) -
     key = FILTER_PREFIX + field.name
     given = state.values(key)
     if field.type is FieldType.TAG:
-        offered = [value for value in suggested if value not in given][: max(0, MAX_CHOICES - len(given))]
+        offered = [value for value in dict.fromkeys(suggested) if value not in given]
+        offered = offered[: max(0, MAX_CHOICES - len(given))]
         # In one order, chosen or not: a box that jumps away when it is ticked takes the reader's place with it.
         choices = tuple(Choice(value, value in given) for value in sorted({*given, *offered}, key=str.casefold))
         return Control(field.name, field.type, choices=choices)
@@ -96,7 +97,7 @@ def active_filters(state: SearchState) -> tuple[ActiveFilter, ...]:
 
 
 def suggest_tags(collection: Collection, metadata: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Tag values worth offering: the most frequent ones of some documents' metadata, by field."""
+    """Tag values worth offering: the most frequent ones of some documents' metadata, by field, one more than fit."""
     seen: dict[str, Counter[str]] = {
         field.name: Counter() for field in collection.fields if field.type is FieldType.TAG
     }
@@ -105,7 +106,7 @@ def suggest_tags(collection: Collection, metadata: Iterable[Mapping[str, Any]]) 
             value = entry.get(name)
             values = value if isinstance(value, (list, tuple)) else (value,)
             counter.update(v for v in values if isinstance(v, str) and 0 < len(v) <= MAX_CHOICE_CHARS)
-    return {name: tuple(value for value, _ in counter.most_common(MAX_CHOICES)) for name, counter in seen.items()}
+    return {name: tuple(value for value, _ in counter.most_common(MAX_CHOICES + 1)) for name, counter in seen.items()}
 
 
 def _first(values: tuple[str, ...]) -> str:

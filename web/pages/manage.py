@@ -102,8 +102,6 @@ class ManagePages:
     def add_text(self, collection: str) -> Response | tuple[str, int]:
         """Takes a pasted text in."""
         found = web_state().collection(collection)
-        # A form field may be as long as a document; the server's own limit for fields is meant for short ones.
-        flask.request.max_form_memory_size = self._services.settings.max_document_bytes * 3
         form = read_text_form(flask.request.form, found)
         try:
             if not form.text.strip():

@@ -6,6 +6,7 @@ are rendered by the same template.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -14,12 +15,12 @@ from werkzeug.wrappers import Response
 
 from services.collections.values import Collection
 from services.errors import NearfieldError
-from services.search.values import SearchAnswer, SearchRequest
+from services.search.values import Hit, SearchAnswer, SearchRequest
 from services.wiring import Services
 from web.errors import Problem
 from web.filter_params import filter_from_args
-from web.pages.controls import ActiveFilter, Control, active_filters, controls_of
-from web.pages.errors import current_problem
+from web.pages.controls import MAX_CHOICES, ActiveFilter, Control, active_filters, controls_of, suggest_tags
+from web.pages.errors import current_problem, heading_of
 from web.pages.examples import DEMO_COLLECTION, EXAMPLES, Example
 from web.pages.hits import HitView, hit_view
 from web.pages.links import hit_address, search_address
@@ -69,7 +70,7 @@ class SearchPage:
 def summary(page: SearchPage) -> str:
     """What the list of hits is, in one line. A semantic search ranks everything, so it never claims "n matches"."""
     if page.answer is None:
-        return page.problem.title if page.problem else ""
+        return heading_of(page.problem) if page.problem else ""
     shown, first = len(page.hits), page.state.offset + 1
     if not shown:
         return "No results"
@@ -151,13 +152,29 @@ class SearchPages:
             collection=collection,
             state=state,
             standing=standing(self._services, collection),
-            controls=controls_of(collection, state, self._suggestions.of(collection)),
+            controls=controls_of(collection, state, self._choices(collection, state, hits)),
             active=active_filters(state),
             answer=answer,
             hits=tuple(hit_view(hit, collection, state, hit_address(hit, state.query)) for hit in hits),
             problem=problem,
             query_limit_tokens=self._limit(collection) if answer and answer.query_truncated else 0,
         )
+
+    def _choices(self, collection: Collection, state: SearchState, hits: Sequence[Hit]) -> dict[str, tuple[str, ...]]:
+        """Tag values to offer: those of the nearest documents without any filter, so that they stay when one is ticked;
+        and frequent ones of the collection, where there are few (kinds, states) or nothing was asked yet.
+        """
+        known = self._suggestions.of(collection)
+        if not known:
+            return {}
+        if state.query and (state.filters or state.page > 1):
+            answer, _ = self._ask(collection, SearchState(state.query))
+            hits = answer.hits if answer else ()
+        near = suggest_tags(collection, (hit.metadata for hit in hits))
+        return {
+            name: (*near.get(name, ()), *(values if len(values) <= MAX_CHOICES or not near.get(name) else ()))
+            for name, values in known.items()
+        }
 
     def _ask(self, collection: Collection, state: SearchState) -> tuple[SearchAnswer | None, Problem | None]:
         if not state.query:

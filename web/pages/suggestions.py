@@ -1,4 +1,4 @@
-"""Tag values to offer as filters, from a sample of a collection's first documents."""
+"""Tag values to offer as filters, from a sample of a collection's latest documents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from services.collections.values import Collection, FieldType
 from services.errors import Unavailable
+from services.ledger.values import DocumentState
 from services.wiring import Services
 from web.pages.controls import suggest_tags
 
@@ -50,6 +51,6 @@ class TagSuggestions:
         return found
 
     def _sample(self, collection: Collection) -> dict[str, tuple[str, ...]]:
-        page = self._services.ledger.documents(collection.id, cursor="", limit=SAMPLE_DOCUMENTS, state=None)
+        page = self._services.ledger.documents(collection.id, limit=SAMPLE_DOCUMENTS, state=DocumentState.READY)
         heads = self._services.index.heads(collection, [record.doc_hash for record in page.items])
         return suggest_tags(collection, (head.metadata for head in heads if head is not None and head.live))

@@ -22,7 +22,7 @@ class Search {
     this.form = form;
     this.root = root;
     this.box = form.elements.q;
-    this.shown = this.box.value.trim();
+    this.shown = new URLSearchParams(location.search).get("q")?.trim() ?? "";
     this.collection = this.chosen();
     this.timers = {};
     this.request = null;
@@ -48,6 +48,7 @@ class Search {
     addEventListener("popstate", () => this.restore());
     // Going on from here ends the typing: what is typed after coming back is a new entry of the history.
     addEventListener("pagehide", () => history.replaceState({ typing: false }, ""));
+    this.typed(); // what was typed before this script had come
     this.watch();
   }
 
@@ -117,10 +118,7 @@ class Search {
     const asked = this.fill(this.root.dataset.results, this.collection, new URLSearchParams(location.search));
     this.results()?.setAttribute("aria-busy", "true");
     try {
-      const page = await fetchPage(asked, request.signal);
-      if (this.request === request) {
-        this.replace(page);
-      }
+      this.replace(await fetchPage(asked, request.signal));
     } catch (error) {
       if (error.name !== "AbortError") {
         this.fail();

@@ -14,11 +14,15 @@ const number = new Intl.NumberFormat("en");
 export function startUpload(form, live) {
   const upload = new Upload(form, live);
   form.querySelectorAll('input[type="file"]').forEach((input) => {
-    input.addEventListener("change", () => {
+    const take = () => {
       const files = [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
       input.value = "";
-      upload.add(files);
-    });
+      if (files.length) {
+        upload.add(files);
+      }
+    };
+    input.addEventListener("change", take);
+    take(); // what was chosen before this script had come
   });
   let depth = 0;
   const over = (step) => {

@@ -118,6 +118,9 @@ def test_a_model_for_another_measure_is_refused(tmp_path: Path, similarity: str)
     [
         [{"path": "", "type": "modeling_x.Custom"}, POOLING],
         [{"path": "", "type": "os.system"}, POOLING],
+        [{"path": "", "type": "evil.sentence_transformers.models.Transformer"}, POOLING],
+        [{"path": "", "type": "sentence_transformers.models.Transformer.evil"}, POOLING],
+        [TRANSFORMER, POOLING, {"path": "2_CNN", "type": "sentence_transformers.models.CNN"}],
         [{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}],
         [{"path": "", "type": "sentence_transformers/../evil.Transformer"}, POOLING],
         [POOLING, TRANSFORMER],

@@ -14,8 +14,6 @@ from services.embedding.registry import ModelRegistry
 from services.errors import ModelError
 from tests.unit.embedding.folders import make_folder, put
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
 
 def refusal(name: str) -> ModelError:
     with pytest.raises(ModelError) as refused:
@@ -98,36 +96,6 @@ def test_a_changed_folder_is_another_model(tmp_path: Path) -> None:
     before = registry.spec(str(folder)).fingerprint
     (folder / "model.safetensors").write_bytes(b"other weights")
     assert registry.spec(str(folder)).fingerprint != before
-
-
-def test_a_hub_name_that_is_not_here_says_what_to_do() -> None:
-    error = refusal("some-org/some-model")
-    assert error.code == "model-missing"
-    assert "give its folder" in error.message
-
-
-def _cache_model(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A hub cache as the hub's own client lays it out, with one model at one commit."""
-    from huggingface_hub import constants
-
-    repository = cache / "models--some-org--some-model"
-    put(repository, "refs/main", COMMIT)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    return make_folder(repository / "snapshots" / COMMIT)
-
-
-@pytest.mark.parametrize("name", ["some-org/some-model", "some-org/some-model@main", f"some-org/some-model@{COMMIT}"])
-def test_a_cached_hub_model_is_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    _cache_model(tmp_path, monkeypatch)
-    spec = ModelRegistry().spec(name)
-    assert spec.name == f"some-org/some-model@{COMMIT}"
-    assert (spec.source, spec.revision, spec.dim) == ("some-org/some-model", COMMIT, 8)
-    assert ModelRegistry().spec(spec.name) == spec
-
-
-def test_code_in_the_cache_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(_cache_model(tmp_path, monkeypatch), "modeling_x.py", "")
-    assert refusal("some-org/some-model").code == "model-unsafe"
 
 
 @pytest.fixture

@@ -320,3 +320,33 @@ def test_a_search_works_while_the_ledger_is_away(private_redis_pair: RedisPair, 
         assert "Herons" in get(api, "/c/docs/results?q=heron").text
         private_redis_pair.ledger.kill()
         assert "Herons" in get(api, "/c/docs/results?q=heron").text
+
+
+def test_the_values_to_tick_are_those_near_and_stay_when_one_is_ticked(api: Api) -> None:
+    api.collection("docs", fields={"kind": "tag"})
+    kinds = ("bird", "fish", "stone")
+    api.add("docs", [{"id": kind, "text": f"a heron and a {kind}", "metadata": {"kind": kind}} for kind in kinds])
+    api.drain("docs")
+    for query in ("q=heron", "q=heron&f.kind=fish", "q=heron&f.kind=fish&f.kind=gone"):
+        page = get(api, f"/c/docs?{query}").text
+        offered = re.findall(r'type="checkbox"[^>]*value="([^"]+)"', page)
+        assert offered == sorted({*kinds, *re.findall(r"f\.kind=(\w+)", query)})
+        ticked = re.findall(r'type="checkbox"[^>]*value="([^"]+)"[^>]*checked', page)
+        assert ticked == re.findall(r"f\.kind=(\w+)", query)
+
+
+def test_values_to_tick_are_offered_before_anything_was_asked(api: Api) -> None:
+    api.collection("docs", fields={"kind": "tag"})
+    api.add("docs", [{"id": "a", "text": "x", "metadata": {"kind": ["bird", "fish"]}}])
+    api.drain("docs")
+    assert re.findall(r'type="checkbox"[^>]*value="([^"]+)"', get(api, "/c/docs").text) == ["bird", "fish"]
+
+
+def test_of_many_values_only_those_near_the_question_are_offered(api: Api) -> None:
+    api.collection("docs", fields={"place": "tag"})
+    far = [{"id": str(n), "text": f"stone {n}", "metadata": {"place": f"far-{n:02}"}} for n in range(20)]
+    near = [{"id": f"n{n}", "text": f"heron {n} heron", "metadata": {"place": "lake"}} for n in range(10)]
+    api.add("docs", [*far, *near])
+    api.drain("docs")
+    assert re.findall(r'type="checkbox"[^>]*value="([^"]+)"', get(api, "/c/docs?q=heron").text) == ["lake"]
+    assert len(re.findall(r'type="checkbox"', get(api, "/c/docs").text)) == 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
@@ -12,6 +12,10 @@ TEXTS = st.text(max_size=300)
 
 
 @given(TEXTS, st.integers(-5, 320), st.integers(-5, 320))
+@example("abc", 1, 3)
+@example("abc", 1, 4)
+@example("abc", 3, 3)
+@example("abc", -1, 2)
 def test_pieces_are_the_text_and_the_mark_is_the_passage(text: str, start: int, end: int) -> None:
     pieces = mark_pieces(text, start, end)
     assert "".join(piece.text for piece in pieces) == text
@@ -37,7 +41,7 @@ def test_a_window_is_a_part_of_the_text_and_marks_only_the_passage(
     mark = (start, start + size)
     shown = text_window(text, mark=mark, at=at, window_chars=window)
     assert "".join(piece.text for piece in shown.pieces) == text[shown.start : shown.end]
-    assert shown.end - shown.start <= window
+    assert shown.end - shown.start == min(window, len(text))
     assert (shown.previous is None) == (shown.start == 0)
     assert (shown.next is None) == (shown.end == len(text))
     for piece in shown.pieces:
@@ -57,5 +61,6 @@ def test_going_on_through_the_windows_shows_all_of_the_text(text: str, window: i
     read = "".join(piece.text for piece in shown.pieces)
     while shown.next is not None:
         covered, shown = shown.end, text_window(text, at=shown.next, window_chars=window)
+        assert shown.start <= covered < shown.end
         read += text[covered : shown.end]
     assert read == text

@@ -14,8 +14,9 @@ import pytest
 from services.errors import InvalidInput, MalformedJson, StorageFull
 from services.ingest.values import TextInput
 from services.ledger.values import AcceptAnswer, AcceptedDocument
-from web.bulk import SLICE_DOCUMENTS, BulkRun, Line, read_lines
+from web.bulk import BulkRun
 from web.idempotency import RequestKey
+from web.lines import SLICE_DOCUMENTS, Line, read_lines
 
 
 @dataclass
@@ -92,6 +93,9 @@ def test_slices_are_bounded_and_a_repeated_id_starts_a_new_one() -> None:
     store = Store()
     run(store, b"".join(line(number) for number in range(SLICE_DOCUMENTS + 10)))
     assert [len(call) for call in store.calls] == [SLICE_DOCUMENTS, 10]
+    store = Store()
+    run(store, b"".join(line(number, text="x" * 1_000_000) for number in range(9)), limit=2_000_000)
+    assert [len(call) for call in store.calls] == [5, 4]
     store = Store()
     run(store, line(1, title="first") + line(2) + line(1, title="second"))
     assert store.calls == [["d1", "d2"], ["d1"]]
