@@ -212,6 +212,16 @@ class ApiClient:
             return dict(problem.body)
         return found
 
+    def page(self, path: str) -> str:
+        """A page as a browser gets it; ``path`` from the root, with its query."""
+        try:
+            answer = self._http.get(path, headers={"Accept": "text/html"}, follow_redirects=True)
+        except httpx2.TransportError as error:
+            raise unreachable(self.base_url, error) from error
+        if not answer.is_success:
+            raise problem_of(answer)
+        return answer.text
+
     def version(self) -> dict[str, Any]:
         """Name and version of the running instance."""
         found: dict[str, Any] = self.call("GET", "/version")
@@ -229,6 +239,12 @@ class ApiClient:
 
 
 _ROOT_PATHS = frozenset({"/livez", "/readyz", "/version"})
+
+
+def unfinished(collection: Mapping[str, Any]) -> int:
+    """Documents of a collection that wait for a worker or are in one's hands."""
+    by_state = collection["documents"]
+    return int(by_state.get("pending", 0)) + int(by_state.get("processing", 0))
 
 
 def segment(text: str) -> str:

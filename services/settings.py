@@ -47,10 +47,10 @@ class Settings(BaseModel):
         "all-MiniLM-L6-v2", description="Model of new collections: a registry name, a local folder or a hub name"
     )
     torch_threads: int = Field(
-        0, ge=0, le=256, description="CPU threads of a worker's model; 0: all cores, at low priority"
+        0, ge=0, le=256, description="Cores that embed side by side in one process; 0: all of them"
     )
     batch_tokens: int = Field(
-        4096, ge=64, le=1_000_000, description="Token budget of one forward pass (rows times longest row)"
+        2048, ge=64, le=1_000_000, description="Token budget of one forward pass (rows times longest row)"
     )
     query_queue: int = Field(
         256, ge=1, le=100_000, description="Queries that may wait for the model before new ones get 503"

@@ -35,7 +35,9 @@ class ChunkingIn(Body):
     strategy: Literal["structure", "none"] = Field(
         "structure", description="'structure' cuts at headings, paragraphs and sentences; 'none' keeps one chunk"
     )
-    size_tokens: int | None = Field(None, description="Size of a chunk in the model's tokens; null: the model's limit")
+    size_tokens: int | None = Field(
+        None, description="Size of a chunk in the model's tokens; null: 192, or the model's limit if that is less"
+    )
     overlap_tokens: int = Field(0, description="Tokens that neighbouring chunks share")
 
 

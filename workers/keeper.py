@@ -85,8 +85,8 @@ def keep(keeper: Keeper, heartbeat: Heartbeat, stop: threading.Event, *, pause_s
                 report = keeper.sweep()
             now = report.disagreement or ("the index does not answer" if report.index_away else "")
             _tell(report)
-        except Unavailable as error:
-            now = error.message
+        except (Unavailable, RedisError) as error:
+            now = f"the ledger does not answer ({type(error).__name__})"
         if now != trouble:
             log.warning("%s", now) if now else log.info("all is well again")
             trouble = now

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from celery import Celery
+from redis.exceptions import RedisError
 
 from services.doorbell import BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, Doorbell
 from services.errors import NearfieldError, Unavailable
@@ -44,8 +45,8 @@ def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbel
         with heartbeat.working():
             try:
                 report = drain(collection_id)
-            except Unavailable as error:
-                log.warning("collection %s: %s", collection_id, error.message)
+            except (Unavailable, RedisError) as error:
+                log.warning("collection %s: %s", collection_id, error)
                 return
             except NearfieldError:
                 log.exception("collection %s", collection_id)
@@ -61,8 +62,8 @@ def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbel
         with heartbeat.working():
             try:
                 more = purge(collection_id)
-            except NearfieldError as error:
-                log.warning("deleted collection %s: %s", collection_id, error.message)
+            except (NearfieldError, RedisError) as error:
+                log.warning("deleted collection %s: %s", collection_id, error)
                 return
         if more:
             doorbell.purge(collection_id)

@@ -47,12 +47,14 @@ def _show_collections(collections: list[dict[str, Any]]) -> None:
     if not collections:
         click.echo("\nNo collections. Add something with `nearfield add PATH`.")
         return
-    rows = [("COLLECTION", "SEARCHABLE", "WAITING", "FAILED", "MODEL")]
+    from cli.client import unfinished
+
+    rows = [("COLLECTION", "SEARCHABLE", "UNFINISHED", "FAILED", "MODEL")]
     rows += [
         (
             collection["name"],
             f"{collection['searchable']:,}",
-            f"{collection['waiting']:,}",
+            f"{unfinished(collection):,}",
             f"{collection['documents'].get('failed', 0):,}",
             clean(collection["model"]),
         )

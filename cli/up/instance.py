@@ -83,15 +83,16 @@ class Instance:
         port_file = self._folder.run / "port"
         port_file.unlink(missing_ok=True)
         web = self._add("web", "web.main", "--port-file", str(port_file))
-        worker_beat, keeper_beat = self._folder.run / "worker-1.heartbeat", self._folder.run / "keeper.heartbeat"
-        self._add("worker", "workers.main", "--heartbeat", str(worker_beat), beat=worker_beat)
-        self._add("keeper", "workers.keeper", "--heartbeat", str(keeper_beat), beat=keeper_beat)
+        beat = self._folder.run / "worker-1.heartbeat"
+        self._add("worker", "workers.main", "--heartbeat", str(beat), beat=beat)
         if stores:
             self._wait_for_store(*stores[1])
             self._screen.up(["redis"], "ledger and index are up")
         self._supervisor.wait_for(
             lambda: read_port(port_file) is not None, what="web", limit_s=WEB_START_LIMIT_S, essential=[web]
         )
+        beat = self._folder.run / "keeper.heartbeat"  # not before: nothing is in a hurry for it, and imports cost
+        self._add("keeper", "workers.keeper", "--heartbeat", str(beat), beat=beat)
         self._listening(read_port(port_file) or self._port)
 
     def _start_stores(self) -> list[tuple[embedded.EmbeddedServer, Child]]:

@@ -41,8 +41,8 @@ class FieldSpec:
 class Chunking:
     """How documents are cut.
 
-    ``size_tokens`` counts the model's own tokens, title and special tokens included; None means 192, and never more than
-    the model's limit is used.
+    ``size_tokens`` counts the model's own tokens, title and special tokens included; None means 192. The model's limit
+    holds in any case.
     ``strategy`` "none" keeps one chunk per document, embedded up to the model's limit.
     """
 

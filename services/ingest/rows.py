@@ -57,14 +57,14 @@ def row_from_object(value: Any) -> Row:
 
 
 def row_from_cells(names: list[str], cells: list[str]) -> Row:
-    """A CSV record as a row; empty cells are left out.
+    """A CSV record as a row; blanks around cells are dropped, and empty cells.
 
     Raises:
         InvalidInput: more cells than the header has names (code ``bad-row``).
     """
     if len(cells) > len(names):
         raise _bad(f"it has {len(cells)} cells, the header names {len(names)}")
-    return row_from_object({name: cell for name, cell in zip(names, cells, strict=False) if cell.strip()})
+    return row_from_object({name: cell.strip() for name, cell in zip(names, cells, strict=False) if cell.strip()})
 
 
 def _find(members: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

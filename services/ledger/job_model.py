@@ -13,7 +13,7 @@ import time
 import redis
 from redis_om import Field, HashModel
 
-from services.errors import Unavailable
+from services.errors import SettingsError, Unavailable
 from services.ids import PREFIX
 from services.ledger import keys
 from services.redis_clients import TextClient
@@ -50,7 +50,25 @@ def ensure_job_index(client: TextClient) -> None:
 
     Raises:
         Unavailable: another process holds the lock and does not come to an end.
+        SettingsError: this Redis cannot hold the index.
     """
+    try:
+        _ensure(client)
+    except redis.ResponseError as error:
+        if "unknown command" in str(error).lower():
+            raise SettingsError(
+                "the Redis of NEARFIELD_LEDGER_URL has no Query Engine, with which jobs are listed; use Redis 8, "
+                "or Redis Stack, or leave both Redis settings empty for embedded servers"
+            ) from error
+        if "db != 0" in str(error).lower():
+            raise SettingsError(
+                "NEARFIELD_LEDGER_URL names a database other than 0; the Query Engine, with which jobs are listed, "
+                "works only in database 0"
+            ) from error
+        raise
+
+
+def _ensure(client: TextClient) -> None:
     schema = JobDescription.redisearch_schema()
     wanted = hashlib.sha256(schema.encode("utf-8")).hexdigest()[:16]
     name, stamp_key = JobDescription._meta.index_name, f"{keys.ROOT}:jobs:index"
@@ -67,9 +85,16 @@ def ensure_job_index(client: TextClient) -> None:
         if _exists(client, name):
             client.execute_command("FT.DROPINDEX", name)
         client.execute_command("FT.CREATE", name, *schema.split())
+        while _indexing(client, name) and time.monotonic() < deadline:
+            time.sleep(0.01)  # until it has read the jobs that are there, lists would be short
         client.set(stamp_key, wanted)
         if client.get(keys.JOB_INDEX_LOCK) == token:
             client.delete(keys.JOB_INDEX_LOCK)
+
+
+def _indexing(client: TextClient, name: str) -> bool:
+    reply = client.execute_command("FT.INFO", name)
+    return str(dict(zip(reply[::2], reply[1::2], strict=True))["indexing"]) != "0"
 
 
 def _exists(client: TextClient, name: str) -> bool:

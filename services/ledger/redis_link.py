@@ -120,4 +120,8 @@ def redis_errors(part: str) -> Iterator[None]:
                 "and send this again",
                 retry_after_s=30,
             ) from error
+        if "READONLY" in str(error):
+            raise Unavailable(
+                f"the {part} Redis is a read-only replica; point {setting} at its primary", code=f"{part}-unavailable"
+            ) from error
         raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -39,15 +41,27 @@ def test_a_stranger_gets_from_nothing_to_a_result(open_page: Opener, site: Site)
     assert (status, answer["fields"]) == (200, {"year": "number", "kind": "tag"})
 
 
-def test_progress_of_a_large_upload_is_live(open_page: Opener, site: Site) -> None:
+def many_rows(count: int) -> dict[str, Any]:
+    rows = "\n".join(f'{{"id": "{n}", "text": "line number {n} of many lines"}}' for n in range(count))
+    return {"name": "rows.ndjson", "mimeType": "text/plain", "buffer": rows.encode()}
+
+
+def test_progress_of_a_large_upload_comes_by_events(open_page: Opener, watch: Watch, site: Site) -> None:
+    watch.expect("ERR_FAILED")
     name = site.collection("many")
-    rows = "\n".join(f'{{"id": "{n}", "text": "line number {n} of many lines"}}' for n in range(1500)).encode()
     page = open_page(f"/c/{name}/manage")
-    page.locator("#files").set_input_files([{"name": "rows.ndjson", "mimeType": "text/plain", "buffer": rows}])
-    job = page.locator("[data-job]")
-    expect(job).to_have_count(1)
-    expect(job.locator("[data-progress]")).to_contain_text(re.compile(r"[\d,]+ of [\d,]+ searchable so far"))
-    site.settle(name)
+    worker = site.product.worker.process
+    assert worker is not None
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        page.locator("#files").set_input_files([many_rows(1500)])
+        progress = page.locator("[data-job] [data-progress]")
+        expect(progress).to_contain_text("searchable so far")
+        page.route("**/manage", lambda route: route.abort())  # only events can tell now
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    expect(progress).to_contain_text("1,500 of 1,50", timeout=60_000)
+    page.unroute("**/manage")
     expect(page.locator("#facts")).to_contain_text("1,500 documents", timeout=20_000)
     expect(page.locator("[data-job][data-finished=no]")).to_have_count(0)
 
@@ -57,8 +71,7 @@ def test_progress_goes_on_without_events(open_page: Opener, watch: Watch, site: 
     name = site.collection("many-polled")
     page = open_page(f"/c/{name}/manage")
     page.route("**/events", lambda route: route.fulfill(status=503, body="{}"))
-    rows = "\n".join(f'{{"id": "{n}", "text": "line number {n} of many lines"}}' for n in range(800)).encode()
-    page.locator("#files").set_input_files([{"name": "rows.ndjson", "mimeType": "text/plain", "buffer": rows}])
+    page.locator("#files").set_input_files([many_rows(800)])
     site.settle(name)
     expect(page.locator("#facts")).to_contain_text("800 documents", timeout=20_000)
 

@@ -112,6 +112,10 @@ def test_file_names_are_only_text_and_read_in_their_own_direction(open_page: Ope
     )
     expect(page.locator("[data-sending]")).to_contain_text(r"taken in")
     assert_nothing_ran(page)
+    picture = {"name": bad[0], "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + bytes(200)}
+    page.locator("#files").set_input_files([picture])
+    expect(page.locator("[data-sending] bdi")).to_have_text(bad[0])
+    assert_nothing_ran(page)
     site.settle(name)
     page.reload()
     assert_nothing_ran(page)

@@ -74,8 +74,12 @@ def test_searches_are_told_before_the_index_exists_again(watch: Watch) -> None:
 
 
 def test_a_dropped_search_index_is_made_again(watch: Watch) -> None:
+    told: list[str | None] = []
+    create = watch.index.create
+    watch.index.create = lambda collection: (told.append(watch.mark()), create(collection))[1]  # type: ignore[method-assign]
     watch.index.client.delete(f"test:index:{CID}")
     report = watch.sweep()
+    assert told == ["0/6"]
     assert (report.indexes_created, report.compared.requeued) == (1, 0)
     assert watch.mark() == "0/6"
     watch.sweep()
@@ -250,6 +254,8 @@ class TestWhoseDataIsIt:
     def disturbed(self, watch: Watch) -> Iterator[Watch]:
         """Whatever disagrees: nothing is queued, removed or marked, and the rest of the sweep goes on."""
         yield watch
+        for shard in range(256):
+            (watch.desk.folder / f"{shard:02x}" / f"{1:016d}-00000000000000{shard:02x}.nfe").write_bytes(b"old")
         heads = len(list(watch.index.client.scan_iter("nf:h:*")))
         files = set(watch.desk.folder.glob("*/*.nfe"))
         watch.desk.add("more")
@@ -318,7 +324,10 @@ def test_a_newer_document_on_the_index_is_only_reported(watch: Watch) -> None:
     assert watch.desk.state("n0") is DocumentState.READY
 
 
-def test_an_index_that_is_away_stops_nothing_else(private_redis_pair: RedisPair, tmp_path: Path) -> None:
+def test_an_index_that_is_away_stops_nothing_else(
+    private_redis_pair: RedisPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.ledger.repair.ROLLING_PER_SWEEP", 1)
     pair = private_redis_pair
     ledger, index = connect(pair.ledger.url, BULK), connect(pair.index.url, INTERACTIVE)
     watch = make_watch(ledger, index, tmp_path / "accepted")

@@ -154,6 +154,47 @@ def test_concurrent_updates_of_one_document_all_come_through(desk: Desk) -> None
     assert total == 5
 
 
+def test_a_document_that_moved_after_it_was_looked_at_costs_another_envelope(desk: Desk) -> None:
+    """Between the look and the script another request may get a generation that is as high or higher."""
+    store = desk.ledger._envelopes
+    write = store.write
+    others: list[int] = []
+
+    def write_after_another(*arguments: object) -> tuple[str, ...]:
+        if not others:
+            others.append(0)
+            others.append(desk.add("a", body="another").documents[0].generation)
+            key = keys.document(CID, desk.record("a").doc_hash)
+            desk.client.hset(key, "gen", others[1] + 60_000_000)
+        return write(*arguments)  # type: ignore[arg-type]
+
+    store.write = write_after_another  # type: ignore[method-assign,assignment]
+    answer = desk.add("a", body="mine")
+    assert answer.documents[0].generation > others[1] + 60_000_000
+    assert store.read(desk.record("a").envelope).document.body == b"mine"
+    assert len(list(desk.folder.glob("*/*.nfe"))) == 2  # the refused one was removed at once
+    check_books(desk, ["a"])
+
+
+def test_what_was_unchanged_when_looked_at_is_written_when_it_is_so_no_more(desk: Desk) -> None:
+    desk.add("a")
+    desk.drain()
+    run = desk.ledger.link.run
+    deleted: list[str] = []
+
+    def delete_meanwhile(name: str, *arguments: object) -> object:
+        reply = run(name, *arguments)  # type: ignore[arg-type]
+        if name == "prepare" and not deleted:
+            deleted.append("a")
+            desk.delete("a")
+        return reply
+
+    desk.ledger.link.run = delete_meanwhile  # type: ignore[method-assign]
+    assert desk.add("a").documents[0].outcome == "accepted"
+    assert desk.ledger._envelopes.read(desk.record("a").envelope).document.body == b"hello"
+    check_books(desk, ["a"])
+
+
 def test_other_remembered_answers(desk: Desk) -> None:
     assert desk.ledger.recall("collections", "k", "h") is None
     assert desk.ledger.remember("collections", "k", "h", "made") == "made"

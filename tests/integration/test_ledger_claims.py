@@ -189,6 +189,22 @@ class TestALeaseThatRunsOut:
         assert desk.job(answer.job_id) == {"total": 2, "failed": 1, "ready": 1}
         check_books(desk, ["poison", "good"])
 
+    def test_and_then_the_third_worker_comes_back_with_it_done(self, desk: Desk) -> None:
+        """The index shows it, so that is what is said, however late."""
+        job_id = desk.add("a").job_id
+        for _ in range(3):
+            document, token = desk.one()
+            attempt = desk.ledger.begin(document, token)
+            desk.expire_leases()
+            desk.ledger.expire()
+        assert desk.state("a") is DocumentState.FAILED
+        said = {"attempt": attempt, "chunks": 2, "sequence": 9}
+        assert desk.ledger.finish(document, token, **said) == "finished"
+        assert desk.ledger.finish(document, token, **said) == "already"
+        assert (desk.state("a"), desk.record("a").error) == (DocumentState.READY, "")
+        assert desk.job(job_id) == {"total": 1, "ready": 1}
+        check_books(desk, ["a"])
+
     def test_is_not_touched_before_its_time(self, desk: Desk) -> None:
         desk.add("a")
         desk.claim(lease_ms=60_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import Conflict, InvalidInput, NotFound
+from services.errors import Conflict, InvalidInput, NotFound, SettingsError
 from services.ledger import keys
 from services.ledger.job_model import JobDescription
 from services.ledger.jobs import JobReader
@@ -127,6 +127,13 @@ def test_many_starts_at_once_make_one_index(redis_pair: RedisPair, desk: Desk) -
     assert len(readers[0].list().items) == 1
     for reader in readers:
         reader._text_client.close()
+
+
+def test_a_ledger_that_cannot_list_jobs_is_told_at_the_start(redis_pair: RedisPair, desk: Desk) -> None:
+    client = connect_text(f"{redis_pair.ledger.url}?db=3", BULK)
+    with pytest.raises(SettingsError, match="NEARFIELD_LEDGER_URL names a database other than 0"):
+        JobReader(desk.client, client).prepare()
+    client.close()
 
 
 def test_an_index_of_another_model_is_made_anew(jobs: JobReader, desk: Desk) -> None:

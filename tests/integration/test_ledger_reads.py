@@ -107,7 +107,7 @@ def test_a_dropped_collection_leaves_nothing_and_takes_nothing_in(desk: Desk) ->
         pass
     assert desk.ledger.drop_collection(CID, 7) == 0
     left = {key for key in desk.client.scan_iter("*") if not key.startswith(b"nf:l:q:")} - before
-    assert left <= {b"nf:l:dropped", b"nf:l:jobs:done"}
+    assert left <= {keys.DROPPED.encode(), keys.FINISHED_JOBS.encode()}
     assert set(desk.client.hgetall(keys.ENVELOPES)) == {other.record("kept").envelope.partition(":")[0].encode()}
     assert desk.ledger.collection_ids() == [OTHER]
     with pytest.raises(NotFound) as caught:

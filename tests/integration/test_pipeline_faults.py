@@ -57,6 +57,7 @@ def test_a_text_the_model_breaks_on_fails_alone(shop: Workshop) -> None:
     report = shop.drain()
     assert (report.done, report.failed) == (2, 1)
     assert shop.states() == {"a": "ready", "unembeddable": "failed", "c": "ready"}
+    assert [shop.record(id).attempts for id in ("a", "unembeddable", "c")] == [1, 3, 1]
 
 
 def test_an_update_that_fails_leaves_the_old_version(shop: Workshop) -> None:

@@ -139,6 +139,27 @@ def test_a_bell_that_nobody_heard_is_rung_by_the_keeper(plant: Plant) -> None:
     assert plant.product.keeper.process.returncode == 0, plant.product.keeper.tail()
 
 
+def test_keeper_and_worker_outlive_their_stores(private_redis_pair: RedisPair, tmp_path: Path) -> None:
+    """The worker may be started again (Celery leaves in some broker crashes); the keeper stays."""
+    product = Product(private_redis_pair, tmp_path)
+    plant = Plant(make_workshop(private_redis_pair, tmp_path / "data"), product, product.worker)
+    try:
+        product.keeper.start()
+        plant.worker.start()
+        plant.add("before")
+        wait_until(lambda: plant.ready() == 1, "the first document is ready")
+        for server in (private_redis_pair.ledger, private_redis_pair.index):
+            server.kill()
+            plant.worker.restart_if_dead()
+            server.start()
+        plant.add("after", ring=False)
+        wait_until(lambda: plant.settled() and plant.ready() == 2, "the second document is ready")
+        assert product.keeper.process is not None
+        assert product.keeper.process.poll() is None, product.keeper.tail()
+    finally:
+        product.stop()
+
+
 def test_nonsense_in_the_queue_costs_a_restart_at_most(plant: Plant) -> None:
     for nonsense in (b"no json", b'{"body": "??"}', b"\xff\xfe"):
         plant.shop.services.ledger_client.lpush(BELL_QUEUE, nonsense)

@@ -12,23 +12,23 @@ for _, name in ipairs({'all', 'st'}) do
       refer(rec.env, -1)
       refer(rec.venv, -1)
     end
-    redis.call('DEL', key('d', cid, dh), key('kids', cid, dh))
+    redis.call('UNLINK', key('d', cid, dh), key('kids', cid, dh))
     redis.call('ZREM', k, dh)
     gone = gone + 1
   end
 end
 for _, job in ipairs(redis.call('ZRANGE', key('jobs', cid), 0, most - 1)) do
-  redis.call('DEL', key('j', job), key('jd', job), 'nf:om:job:' .. job)
+  redis.call('UNLINK', key('j', job), key('jd', job), 'nf:om:job:' .. job)
   redis.call('ZREM', key('jobs', cid), job)
   redis.call('ZREM', key('jobs', 'done'), job)
   gone = gone + 1
 end
 if gone == 0 then
-  for _, lane in ipairs(LANES) do redis.call('DEL', key('due', cid, lane)) end
+  for _, lane in ipairs(LANES) do redis.call('UNLINK', key('due', cid, lane)) end
   for _, state in ipairs({'pending', 'processing', 'ready', 'failed', 'deleted', 'cancelled', 'expanded'}) do
-    redis.call('DEL', key('st', cid, state))
+    redis.call('UNLINK', key('st', cid, state))
   end
-  redis.call('DEL', key('c', cid), key('vis', cid), key('lost', cid), key('all', cid), key('jobs', cid))
+  redis.call('UNLINK', key('c', cid), key('vis', cid), key('lost', cid), key('all', cid), key('jobs', cid))
   redis.call('SREM', key('collections'), cid)
 end
 return gone

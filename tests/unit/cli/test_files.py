@@ -37,7 +37,7 @@ def test_files_are_named_by_folder_and_relative_path_from_wherever_one_stands(
     assert names([Path("notes")]) == expected
     assert names([Path("notes/../notes/")]) == expected
     monkeypatch.chdir(notes)
-    assert names([Path(".")]) == expected
+    assert names([Path()]) == expected
     assert names([Path("b.md")]) == ["b.md"]
 
 

@@ -11,7 +11,7 @@ from services.embedding.registry import ModelRegistry
 @pytest.mark.model
 @pytest.mark.xdist_group("model")
 def test_the_questions_find_by_meaning_what_they_do_not_name() -> None:
-    """With the real model, over what the first minutes of a first start search in: the early modules and some others."""
+    """With the real model, over the early modules and a twentieth of the others."""
     early = [document for document in demo_documents() if is_early(document)]
     others = [document for document in demo_documents() if not is_early(document)][::20]
     documents = early + others

@@ -29,14 +29,18 @@ def refusal(name: str) -> ModelError:
     return refused.value
 
 
-def cache_model(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A hub cache as the hub's client lays it out, with one model at one commit."""
-    from huggingface_hub import constants
-
+def make_cache(cache: Path) -> Path:
+    """A hub cache as the hub's client lays it out, with one model at one commit; that model's folder."""
     repository = cache / "models--some-org--some-model"
     put(repository, "refs/main", COMMIT)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     return make_folder(repository / "snapshots" / COMMIT)
+
+
+def cache_model(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    return make_cache(cache)
 
 
 def test_a_model_that_is_not_here_says_what_to_do() -> None:
@@ -139,3 +143,11 @@ def test_a_model_is_fetched_once_without_code_and_pickles(tmp_path: Path) -> Non
         assert spec_in_a_fresh_process(NAME, tmp_path / "home", endpoint) == first
         assert spec_in_a_fresh_process(first[0], tmp_path / "home", endpoint) == first
         assert asked == []
+
+
+def test_an_interrupted_download_is_completed(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "published")
+    (make_cache(tmp_path / "home" / "hub") / "model.safetensors").unlink()
+    with hub(folder) as (endpoint, asked):
+        assert spec_in_a_fresh_process(NAME, tmp_path / "home", endpoint) == [f"{NAME}@{COMMIT}", "8"]
+        assert any(path.endswith("/model.safetensors") for path in asked)

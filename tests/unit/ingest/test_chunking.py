@@ -34,7 +34,7 @@ def test_a_list_is_cut_between_its_items() -> None:
 
 
 def test_large_sections_keep_their_own_chunks_and_small_ones_share() -> None:
-    large = cut(f"# A\n\n{sentences(3)}\n\n# B\n\n{sentences(3)}")
+    large = cut(f"# A\n\n{sentences(2)}\n\n# B\n\n{sentences(2)}")
     assert [(piece.heading, piece.text[:1]) for piece in large] == [("A", "A"), ("B", "B")]
     small = cut("# A\n\none two\n\n# B\n\nthree four\n\n# C\n\nfive")
     assert len(small) == 1

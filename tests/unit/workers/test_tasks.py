@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+import redis
 
 from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK
 from services.errors import InvalidInput, Unavailable
@@ -67,7 +68,7 @@ def test_a_message_of_another_release_is_dropped(task: str) -> None:
     assert bench.drained == bench.purged == []
 
 
-@pytest.mark.parametrize("error", [Unavailable("away"), InvalidInput("odd")])
+@pytest.mark.parametrize("error", [Unavailable("away"), InvalidInput("odd"), redis.ConnectionError("gone")])
 @pytest.mark.parametrize("task", [BELL_TASK, PURGE_TASK])
 def test_an_error_ends_a_task_quietly_and_rings_nothing(task: str, error: Exception) -> None:
     bench = Bench(error=error)

@@ -1,0 +1,228 @@
+"""The commands against one running instance, with the hash model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.client import ApiClient, unfinished
+from services.demo.load import COLLECTION
+from services.demo.marker import DemoState, read_marker
+from tests.integration.up_tools import UpProcess, run_cli
+from tests.processes import wait_until
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
+    run = UpProcess(tmp_path_factory.mktemp("up") / "data", "--port", "0")
+    try:
+        run.ready()
+        yield run
+    finally:
+        run.finish()
+
+
+@pytest.fixture(scope="module")
+def url(up: UpProcess) -> str:
+    return up.ready()
+
+
+def ask(url: str, *arguments: str, code: int = 0) -> Any:
+    found, output, stderr = run_cli(url, *arguments)
+    assert found == code, stderr
+    return output
+
+
+def test_the_first_start_loads_the_demo_and_the_words_of_a_docstring_find_it(up: UpProcess, url: str) -> None:
+    marker = up.data / "demo.json"
+    wait_until(lambda: read_marker(marker).state is DemoState.DONE, f"the demo is sent\n{up.everything()}")
+    with ApiClient(url) as client:
+        wait_until(lambda: not unfinished(client.collection(COLLECTION) or {}), "the demo is embedded")
+        collection = client.collection(COLLECTION)
+    assert collection is not None
+    assert collection["searchable"] == read_marker(marker).accepted > 2500
+    assert collection["documents"].get("failed", 0) == 0
+    answer = ask(url, "search", "compress data in one shot and return the compressed string", "-c", COLLECTION)
+    assert answer["hits"][0]["title"] == "gzip.compress"
+    assert answer["hits"][0]["metadata"] == {"module": "gzip", "kind": "function"}
+    only = ask(url, "search", "compress data", "-c", COLLECTION, "--filter", '{"field": "kind", "eq": "module"}')
+    assert {hit["metadata"]["kind"] for hit in only["hits"]} == {"module"}
+    assert up.events("died") == []
+
+
+def test_a_folder_is_added_once_and_again_and_updated(url: str, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    (notes / "deep").mkdir(parents=True)
+    for number in range(40):
+        (notes / "deep" / f"{number}.md").write_text(f"# Note {number}\n\nAbout subject number {number}.")
+    (notes / "photo.png").write_bytes(b"\x89PNG\0\0")
+    first = ask(url, "add", str(notes), "--collection", "notes", "--wait")
+    assert (first["created"], first["accepted"], first["unchanged"], first["ready"]) == (True, 40, 0, 40)
+    assert [(Path(entry["path"]).name, entry["reason"]) for entry in first["skipped"]] == [("photo.png", "binary")]
+    again = ask(url, "add", str(notes), "--collection", "notes", "--wait")
+    assert (again["created"], again["accepted"], again["unchanged"]) == (False, 0, 40)
+    (notes / "deep" / "7.md").write_text("# Note 7\n\nNow about elephants and nothing else.")
+    changed = ask(url, "add", str(notes), "--collection", "notes", "--wait")
+    assert (changed["accepted"], changed["unchanged"]) == (1, 39)
+    answer = ask(url, "search", "elephants and nothing else", "-c", "notes", "--limit", "1")
+    assert answer["hits"][0]["source"] == "notes/deep/7.md"
+    status = ask(url, "status")
+    (collection,) = [found for found in status["collections"] if found["name"] == "notes"]
+    assert collection["searchable"] == 40
+
+
+def test_a_file_the_server_refuses_is_named_and_the_others_get_in(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"good{number}.txt").write_text(f"a good text, number {number}")
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.7 no text in here that is read yet")
+    report = ask(url, "add", str(folder), "--collection", "mixed", "--wait", code=1)
+    assert (report["accepted"], report["ready"]) == (5, 5)
+    (refused,) = [entry for entry in report["skipped"] if entry["refused"]]
+    assert refused["path"].endswith("bad.pdf")
+    assert "PDF" in refused["reason"]
+
+
+def test_a_table_becomes_a_document_per_row(url: str, tmp_path: Path) -> None:
+    rows = tmp_path / "animals.ndjson"
+    rows.write_text("".join(json.dumps({"id": f"a{n}", "text": f"animal number {n}"}) + "\n" for n in range(120)))
+    report = ask(url, "add", str(rows), "--collection", "animals", "--wait")
+    assert report["accepted"] == 1
+    assert report["ready"] >= 120
+    answer = ask(url, "search", "animal number 77", "-c", "animals", "-n", "3")
+    assert answer["hits"][0]["id"].endswith("a77")
+
+
+def test_several_collections_need_a_choice_and_an_unknown_one_is_named(url: str) -> None:
+    with ApiClient(url) as client:
+        names = {collection["name"] for collection in client.collections()}
+        for name in {"one", "two"} - names:
+            client.create_collection({"name": name})
+    code, _, stderr = run_cli(url, "search", "anything")
+    assert code == 2
+    assert "--collection" in stderr
+    assert "one" in stderr
+    code, _, stderr = run_cli(url, "search", "anything", "--collection", "onne")
+    assert code == 1
+    assert json.loads(stderr)["error"]["code"] == "unknown-collection"
+
+
+def test_nothing_found_is_no_failure(url: str) -> None:
+    with ApiClient(url) as client:
+        if client.collection("empty") is None:
+            client.create_collection({"name": "empty"})
+    assert ask(url, "search", "anything", "--collection", "empty")["hits"] == []
+
+
+def test_people_are_shown_text(url: str, tmp_path: Path) -> None:
+    (tmp_path / "sly.txt").write_text("a sly text \x1b[2J that would clear the screen")
+    environment = {**os.environ, "NEARFIELD_URL": url}
+    command = [sys.executable, "-m", "cli.main"]
+    added = subprocess.run(
+        [*command, "add", str(tmp_path / "sly.txt"), "-c", "sly", "--wait"],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert added.stdout == "sly (created): 1 accepted, 0 unchanged; 1 ready, 0 failed\n"
+    shown = subprocess.run(
+        [*command, "search", "a sly text", "-c", "sly"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "sly.txt" in shown.stdout
+    assert "score 0." in shown.stdout
+    assert "\x1b[2J" not in shown.stdout
+    status = subprocess.run([*command, "status"], env=environment, capture_output=True, text=True, check=True)
+    assert "COLLECTION" in status.stdout
+    assert "sly" in status.stdout
+
+
+def test_an_evaluation_runs_through_the_product_and_cleans_up(url: str, tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    words = ["apple", "bridge", "candle", "desert", "engine", "forest", "guitar", "harbour"]
+    documents = [{"_id": f"d{n}", "title": word, "text": f"all about the {word}"} for n, word in enumerate(words)]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in documents))
+    queries = [{"_id": f"q{n}", "text": f"{word}"} for n, word in enumerate(words)]
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in queries))
+    qrels = "".join(f"q{n}\td{n}\t1\n" for n in range(len(words)))
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + qrels)
+    for chunking in ("default", "none"):
+        figures = ask(url, "eval", "--data", str(tmp_path), "--collection-per-run", "--chunking", chunking, "--k", "10")
+        assert figures["ndcg@10"] == figures["mrr@10"] == figures["recall@100"] == 1.0
+        assert (figures["documents"], figures["queries"], figures["chunking"]) == (8, 8, chunking)
+        assert figures["latency_p95_ms"] > 0
+    with ApiClient(url) as client:
+        assert not [found for found in client.collections() if found["name"].startswith("eval-")]
+    cut = ask(url, "eval", "--data", str(tmp_path), "--limit-docs", "3", "-c", "kept")
+    assert (cut["documents"], cut["queries"]) == (3, 3)
+    code, _, stderr = run_cli(url, "eval", "--data", str(tmp_path), "-c", "kept", "--chunking", "none")
+    assert code == 1
+    assert json.loads(stderr)["error"]["code"] == "other-chunking"
+
+
+def test_a_demo_loaded_by_hand_doubles_nothing_and_respects_other_collections(url: str) -> None:
+    with ApiClient(url) as client:
+        if client.collection("taken") is None:
+            client.create_collection({"name": "taken", "fields": {"year": "number"}})
+    code, _, stderr = run_cli(url, "demo", "--collection", "taken")
+    assert code == 1
+    assert json.loads(stderr)["error"]["code"] == "name-taken"
+    report = ask(url, "demo")
+    assert report["state"] == "done"
+    assert report["unchanged"] == report["sent"] > 2500
+
+
+def test_the_doctor_finds_everything_well(up: UpProcess, url: str) -> None:
+    port = url.rpartition(":")[2]
+    settings = {
+        "NEARFIELD_URL": url,
+        "NEARFIELD_MODEL": "hash",
+        "NEARFIELD_BIND": f"127.0.0.1:{port}",
+        "NEARFIELD_DATA_DIR": str(up.data),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "doctor", "--json"],
+        env={**os.environ, **settings}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert {name for name, check in checks.items() if check["health"] == "failed"} == set(), report
+    assert done.returncode == 0
+    assert set(checks) >= {
+        "python",
+        "c library",
+        "packages",
+        "memory",
+        "disk",
+        "settings",
+        "redis",
+        "data folder",
+        "model",
+    }
+    assert "Query Engine" in checks["redis"]["detail"]
+    assert str(up.process.pid) in checks["data folder"]["detail"]
+    assert "ready" in checks["instance"]["detail"]
+    assert "running instance" in checks["address"]["detail"]
+
+
+def test_the_doctor_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("99")
+    settings = {
+        "NEARFIELD_URL": "http://127.0.0.1:9",
+        "NEARFIELD_MODEL": "./no/such/folder",
+        "NEARFIELD_DATA_DIR": str(tmp_path),
+        "NEARFIELD_BIND": "203.0.113.7:80",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "doctor", "--json"],
+        env={**os.environ, **settings}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 1
+    assert checks["model"]["health"] == checks["data folder"]["health"] == "failed"
+    assert all(check["advice"] for check in checks.values() if check["health"] in ("failed", "warning"))

@@ -1,0 +1,36 @@
+"""The questions of the start page keep what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.demo.corpus import demo_documents
+from services.demo.load import FIELDS
+from services.embedding.registry import ModelRegistry
+from web.pages.examples import EXAMPLES
+
+
+def test_there_are_five_and_each_is_a_link_to_its_search() -> None:
+    assert len(EXAMPLES) == 5
+    assert EXAMPLES[0].state.query_string() == "q=shrink+a+file+before+sending+it&f.kind=module"
+    assert {key.removeprefix("f.") for example in EXAMPLES for key, _ in example.state.filters} <= set(FIELDS)
+
+
+def test_no_question_names_what_it_finds() -> None:
+    assert not [example for example in EXAMPLES if example.finds.removesuffix("s") in example.question]
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+def test_the_first_answer_is_the_module_that_was_promised() -> None:
+    """With the real model, over every module of the demo."""
+    kind = EXAMPLES[0].state.filters[0][1]
+    modules = [document for document in demo_documents() if document.kind == kind]
+    assert len(modules) > 100
+    embedder = ModelRegistry().load("all-MiniLM-L6-v2")
+    # The beginning of a long text stands for its best passage.
+    vectors = embedder.embed_documents([f"{module.title}\n{module.text[:1000]}" for module in modules])
+    questions = embedder.embed_queries([example.question for example in EXAMPLES])
+    found = [modules[row].title for row in np.argmax(questions @ vectors.T, axis=1)]
+    assert found == [example.finds for example in EXAMPLES]
