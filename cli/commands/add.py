@@ -121,8 +121,8 @@ def _send(client: ApiClient, report: AddReport, paths: Sequence[Path], prefix: s
 def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> None:
     """Sends files as one request. When the server refuses it because of one of them, halves are sent, down to that."""
     from cli.api_errors import ApiProblem
-    from cli.client import UploadFile
     from cli.files import Skipped
+    from cli.transport import UploadFile
     from services.ids import new_token
 
     bodies: list[UploadFile] = []

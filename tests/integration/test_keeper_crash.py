@@ -122,7 +122,9 @@ def test_nothing_accepted_is_lost_while_servers_die(private_redis_pair: RedisPai
     try:
         rng = random.Random(seed)
         for number in range(KILLS):
-            wait(journal, lambda goal=(number + 1) * 15: journal.finished >= goal)
+            goal = (number + 1) * 10
+            # on a slow machine so much is overtaken by newer versions that fewer are finished
+            wait(journal, lambda goal=goal: journal.finished >= goal or not any(one.is_alive() for one in clients))
             server = pair.ledger if number % 2 else pair.index
             server.kill()
             time.sleep(rng.choice([0, 0.3]))

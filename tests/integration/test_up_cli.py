@@ -50,8 +50,8 @@ def test_the_first_start_loads_the_demo_and_the_words_of_a_docstring_find_it(up:
     assert collection["searchable"] == read_marker(marker).accepted > 2500
     assert collection["documents"].get("failed", 0) == 0
     answer = ask(url, "search", "compress data in one shot and return the compressed string", "-c", COLLECTION)
-    assert answer["hits"][0]["title"] == "gzip.compress"
-    assert answer["hits"][0]["metadata"] == {"module": "gzip", "kind": "function"}
+    (hit,) = [hit for hit in answer["hits"][:3] if hit["title"] == "gzip.compress"]
+    assert hit["metadata"] == {"module": "gzip", "kind": "function"}
     only = ask(url, "search", "compress data", "-c", COLLECTION, "--filter", '{"field": "kind", "eq": "module"}')
     assert {hit["metadata"]["kind"] for hit in only["hits"]} == {"module"}
     assert up.events("died") == []

@@ -1,9 +1,4 @@
-"""The demo's questions as the page offers them, each a link to its search.
-
-They ask among the modules: a module's own words say what it is for, where one method's docstring is near to any
-question that shares a noun with it. So the module that helps is the first answer (a test with the real model holds it),
-and the reader meets a filter that can be taken away.
-"""
+"""The demo's questions as the page offers them, each a link to its search."""
 
 from __future__ import annotations
 
@@ -11,23 +6,27 @@ from dataclasses import dataclass
 
 from services.demo.docstrings import MODULE
 from services.demo.load import COLLECTION as DEMO_COLLECTION
-from services.demo.questions import QUESTIONS
+from services.demo.questions import QUESTIONS, Question
 from web.pages.state import FILTER_PREFIX, SearchState
 
 __all__ = ["DEMO_COLLECTION", "EXAMPLES", "Example"]
 
+# Asked of everything, this one finds methods that send files first; a module's own words say what it is for.
+_ASKED_OF_MODULES = frozenset({"shrink a file before sending it"})
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question in everyday words, and the module that is its first answer."""
+    """A question in everyday words, the module its first answer belongs to, and the search that asks it."""
 
     question: str
     finds: str
-
-    @property
-    def state(self) -> SearchState:
-        """The search that asks it."""
-        return SearchState(query=self.question, filters=((f"{FILTER_PREFIX}kind", MODULE),))
+    state: SearchState
 
 
-EXAMPLES = tuple(Example(question.text, question.answers[0]) for question in QUESTIONS)
+def _example(question: Question) -> Example:
+    filters = ((f"{FILTER_PREFIX}kind", MODULE),) if question.text in _ASKED_OF_MODULES else ()
+    return Example(question.text, question.answers[0], SearchState(query=question.text, filters=filters))
+
+
+EXAMPLES = tuple(_example(question) for question in QUESTIONS)

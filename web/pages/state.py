@@ -10,7 +10,6 @@ from werkzeug.datastructures import MultiDict
 PAGE_SIZE = 10
 MAX_PAGE = 100  # the search service answers the first 1,000 hits
 FILTER_PREFIX = "f."
-_RANGES = (".gt", ".gte", ".lt", ".lte")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,6 @@ def read_state(args: MultiDict[str, str]) -> SearchState:
         if key.startswith(FILTER_PREFIX):
             filters.update({(key, value.strip()): None for value in values if value.strip()})
     return SearchState(query=args.get("q", "").strip(), page=_page(args.get("page", "")), filters=tuple(filters))
-
-
-def is_range(key: str) -> bool:
-    """Whether a filter parameter is one end of a range, such as "f.year.gte"."""
-    return key.endswith(_RANGES)
 
 
 def _page(given: str) -> int:

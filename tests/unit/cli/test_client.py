@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cli.api_errors import ApiProblem, Unreachable
-from cli.client import ApiClient, UploadFile
+from cli.client import ApiClient
+from cli.transport import UploadFile
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON = {"Content-Type": "application/json"}

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from cli.commands.up import _bind
 from cli.main import COMMANDS, main
+from services.settings import Settings
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -135,5 +136,5 @@ def test_the_settings_are_listed_without_passwords() -> None:
     assert result.exit_code == 0
     rows = {row["variable"]: row for row in json.loads(result.output)}
     assert rows["NEARFIELD_LEDGER_URL"]["value"] == "redis://***@db.example:6379/1"
-    assert rows["NEARFIELD_BATCH_TOKENS"]["default"] == "4096"
+    assert rows["NEARFIELD_BATCH_TOKENS"]["default"] == str(Settings.model_fields["batch_tokens"].default)
     assert "s3cret" not in run("doctor", "--settings", env=env).output

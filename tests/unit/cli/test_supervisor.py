@@ -107,6 +107,20 @@ def gone(pids: list[int]) -> bool:
     return not any(identify(pid) for pid in pids)
 
 
+def undertaker_of(run: Run) -> int | None:
+    """The pid of a supervisor's undertaker."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if b"undertaker.py" in (entry / "cmdline").read_bytes():
+                    parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                    if int(parent) == run.process.pid and identify(int(entry.name)):
+                        return int(entry.name)
+            except OSError:
+                continue
+    return None
+
+
 def test_a_dead_child_comes_back_with_growing_pauses_and_its_log_is_kept(start: Start) -> None:
     run = start({"name": "dying", "code": "print('last words', flush=True); raise SystemExit(3)"})
     deaths = run.wait_for("died", 4)
@@ -184,6 +198,19 @@ def test_kill_9_of_the_supervisor_leaves_no_child_and_no_grandchild(start: Start
     wait_until(lambda: gone(family), f"orphans of {family}")
 
 
+def test_direct_children_die_with_the_supervisor_even_if_nobody_buries_them(start: Start) -> None:
+    run = start({"name": "plain", "code": WAIT}, {"name": "store", "tier": "store", "code": WAIT, "death_signal": 15})
+    children = list(run.pids().values())
+    undertaker = wait_until(lambda: undertaker_of(run), "an undertaker")
+    os.kill(undertaker, signal.SIGSTOP)
+    try:
+        run.process.kill()
+        run.process.wait(30)
+        wait_until(lambda: gone(children), "the kernel's signal to the children")
+    finally:
+        os.kill(undertaker, signal.SIGKILL)
+
+
 def test_a_grandchild_dies_with_its_parent(start: Start) -> None:
     run = start({"name": "parent", "code": PARENT_OF_STUBBORN})
     wait_until(lambda: "deaf" in run.log("parent").splitlines(), "a grandchild")
@@ -244,21 +271,9 @@ def test_a_dead_undertaker_is_replaced(start: Start) -> None:
     wait_until(lambda: "deaf" in run.log("deaf-store").splitlines(), "SIGTERM ignored")
     child = run.pids()["deaf-store"]
 
-    def undertaker() -> int | None:
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if b"undertaker.py" in (entry / "cmdline").read_bytes():
-                        parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                        if int(parent) == run.process.pid and identify(int(entry.name)):
-                            return int(entry.name)
-                except OSError:
-                    continue
-        return None
-
-    first = wait_until(undertaker, "an undertaker")
+    first = wait_until(lambda: undertaker_of(run), "an undertaker")
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: undertaker() not in (None, first), "another undertaker")
+    wait_until(lambda: undertaker_of(run) not in (None, first), "another undertaker")
     run.process.kill()
     run.process.wait(30)
     wait_until(lambda: gone([child]), "the deaf child gone")
