@@ -118,6 +118,7 @@ class Child:
             return None
         if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
+        signal_group(self._process.pid, signal.SIGKILL)
         status = self._process.wait()
         self._process = None
         self.identity = None

@@ -186,8 +186,11 @@ class CollectionStore:
 
     def _unknown(self, name: str) -> NotFound:
         names = [str(known) for known in self._client.hkeys(NAMES_KEY)]
-        near = difflib.get_close_matches(name[:63], names, n=3) or sorted(names)[:3]
-        known = f"there is {', '.join(near)}" if near else "there are none yet"
+        near = difflib.get_close_matches(name[:63], names, n=1)
+        if near:
+            known = f"did you mean {near[0]!r}?"
+        else:
+            known = f"there are: {', '.join(sorted(names)[:20])}" if names else "there are none yet"
         return NotFound(
             f"no collection named {name[:63]!r} ({known}); "
             "create it on the start page or with POST /api/v1/collections",

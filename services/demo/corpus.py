@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.demo.docstrings import CLASS, FUNCTION, Docstring, python_version, read_built_in, read_source
+from services.demo.docstrings import CLASS, FUNCTION, MODULE, Docstring, python_version, read_built_in, read_source
 from services.demo.links import documentation_url
 from services.demo.modules import BUILT_IN, FIRST, source_modules, standard_library, top_level
 from services.errors import NearfieldError
 
-LAYOUT = 1  # raised when the documents are put together in another way
+LAYOUT = 2  # raised when the documents are put together in another way
 OWN_DOCUMENT_WORDS = 30
 
 
@@ -97,8 +97,11 @@ def fold_methods(docstrings: Sequence[Docstring]) -> list[Docstring]:
 
 
 def _document(docstring: Docstring) -> DemoDocument:
-    """The title is the dotted name; a signature stands before the docstring, as documentation shows it."""
+    """The title is the dotted name, a signature stands before the docstring, as documentation shows it.
+
+    A module's name alone says little to a model that has never seen it: "Python's zlib module" brings zlib from the 8th
+    place to the 5th for the start page's first question.
+    """
+    title = f"Python's {docstring.name} module" if docstring.kind == MODULE else docstring.name
     text = f"{docstring.signature}\n\n{docstring.text}" if docstring.kind == FUNCTION else docstring.text
-    return DemoDocument(
-        docstring.id, docstring.name, text, documentation_url(docstring), docstring.top_module, docstring.kind
-    )
+    return DemoDocument(docstring.id, title, text, documentation_url(docstring), docstring.top_module, docstring.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -40,8 +41,8 @@ def measure(
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The value below which ``fraction`` of the values lie (nearest rank); 0 for none."""
+    """The least value that ``fraction`` of the values do not exceed (nearest rank); 0 for none."""
     if not values:
         return 0.0
     ordered = sorted(values)
-    return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)]
+    return ordered[max(math.ceil(fraction * len(ordered)), 1) - 1]

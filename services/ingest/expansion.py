@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.collections.values import Collection
 from services.errors import InvalidInput
-from services.ids import file_document_id
+from services.ids import file_document_id, hash_document_id
 from services.ingest.accept import Acceptor
 from services.ingest.cleaning import MAX_ID_BYTES
 from services.ingest.lease import Lease
@@ -21,7 +21,7 @@ from services.ingest.reading import PROBLEM_TYPE
 from services.ingest.tabular import CSV, NumberedRow, read_rows
 from services.ingest.values import TextInput
 from services.ledger.ledger import Ledger
-from services.ledger.values import ClaimedDocument, DocumentKind, NewDocument
+from services.ledger.values import ClaimedDocument, DocumentKind, DocumentState, NewDocument
 
 SLICE_ROWS = 200
 SLICE_BYTES = 1024 * 1024
@@ -54,7 +54,7 @@ class Expander:
         for rows in _slices(read_rows(source.media_type, io.BytesIO(source.body), after=cursor)):
             if self.is_over() and cursor != claimed.cursor:
                 return False
-            documents = list(self._documents(rows, claimed, source))
+            documents = self._own(list(self._documents(rows, claimed, source)), rows, claimed, source)
             answer = self.acceptor.add_children(
                 self.collection, documents, job_id=claimed.job_id, generation=claimed.generation
             )
@@ -90,9 +90,24 @@ class Expander:
                 if document.id in seen:
                     raise InvalidInput(f"its id {document.id[:80]!r} stands already in row {seen[document.id]}")
             except InvalidInput as error:
-                document = _problem(row.number, error.message, claimed)
+                document = _problem(row.number, error.message, claimed, source)
             seen[document.id] = row.number
             yield document
+
+    def _own(
+        self, documents: list[NewDocument], rows: list[NumberedRow], claimed: ClaimedDocument, source: NewDocument
+    ) -> list[NewDocument]:
+        """A row whose id belongs to a document from elsewhere becomes a failed one; taking it over would lose that."""
+        records = self.ledger.records(claimed.collection_id, [hash_document_id(document.id) for document in documents])
+        for position, record in enumerate(records):
+            if record and record.state is not DocumentState.DELETED and record.parent != claimed.doc_hash:
+                owner = record.source or record.title[:80] or "added on its own"
+                reason = (
+                    f"its id {record.id[:80]!r} belongs already to another document ({owner}); "
+                    "give it another id, or delete that one"
+                )
+                documents[position] = _problem(rows[position].number, reason, claimed, source)
+        return documents
 
     def _document(self, numbered: NumberedRow, claimed: ClaimedDocument, source: NewDocument) -> NewDocument:
         row = numbered.row
@@ -103,7 +118,8 @@ class Expander:
             metadata = coerce_cells(metadata, self.collection)
         given = TextInput(row.id, row.text, row.title, row.url, metadata)
         document_id = row.id or _child_id(claimed.id, numbered.number)
-        return prepare_text(self.collection, given, document_id, max_bytes=self.max_bytes, parent=claimed.doc_hash)
+        document = prepare_text(self.collection, given, document_id, max_bytes=self.max_bytes, parent=claimed.doc_hash)
+        return replace(document, source=_place(source, numbered.number))
 
 
 def _slices(rows: Iterator[NumberedRow]) -> Iterator[list[NumberedRow]]:
@@ -125,7 +141,12 @@ def _child_id(source_id: str, number: int) -> str:
     return plain if len(plain.encode()) <= MAX_ID_BYTES else f"{file_document_id(source_id)}#{number}"
 
 
-def _problem(number: int, message: str, claimed: ClaimedDocument) -> NewDocument:
+def _place(source: NewDocument, number: int) -> str:
+    """Where a row stands, for people: "notes/cities.csv, row 3"."""
+    return f"{source.source}, row {number}" if source.source else ""
+
+
+def _problem(number: int, message: str, claimed: ClaimedDocument, source: NewDocument) -> NewDocument:
     text = f"row {number}: {message}"
     return NewDocument(
         id=_child_id(claimed.id, number),
@@ -133,6 +154,7 @@ def _problem(number: int, message: str, claimed: ClaimedDocument) -> NewDocument
         body=text.encode("utf-8", "replace"),
         media_type=PROBLEM_TYPE,
         title=f"row {number}",
+        source=_place(source, number),
         text_hash="problem",
         full_hash="",
         parent=claimed.doc_hash,

@@ -151,3 +151,26 @@ def test_a_source_may_become_a_document_and_back(shop: Workshop) -> None:
     shop.drain()
     assert shop.states() == {"thing": "ready", "a": "ready", "b": "ready"}
     assert {hit.id for hit in shop.search("only one first second")} == {"a", "b"}
+
+
+def test_rows_of_two_files_with_the_same_ids_do_not_overwrite_each_other(shop: Workshop) -> None:
+    upload(shop, "fruit.csv", "id,text\n1,apples\n2,pears\n")
+    shop.drain()
+    answer = upload(shop, "city.csv", "id,text\n1,Oslo\n3,Rome\n")
+    shop.drain()
+    assert shop.record("1").source == "fruit.csv, row 1"
+    assert {hit.id for hit in shop.search("apples pears Rome")} == {"1", "2", "3"}
+    failed = shop.record(f"{answer.documents[0].id}#1")
+    assert failed.state is DocumentState.FAILED
+    assert "fruit.csv, row 1" in failed.error
+    assert failed.source == "city.csv, row 1"
+
+
+def test_a_file_that_comes_again_keeps_its_rows(shop: Workshop) -> None:
+    upload(shop, "fruit.csv", "id,text\n1,apples\n2,pears\n")
+    shop.drain()
+    upload(shop, "fruit.csv", "id,text\n1,apples and more\n2,pears\n")
+    shop.drain()
+    assert shop.states()["1"] == "ready"
+    assert shop.states()["2"] == "ready"
+    assert not [id for id in shop.states() if id.endswith("#1")]

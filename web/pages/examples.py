@@ -12,21 +12,28 @@ from web.pages.state import FILTER_PREFIX, SearchState
 __all__ = ["DEMO_COLLECTION", "EXAMPLES", "Example"]
 
 # Asked of everything, this one finds methods that send files first; a module's own words say what it is for.
-_ASKED_OF_MODULES = frozenset({"shrink a file before sending it"})
+_ASKED_OF_MODULES = {"shrink a file before sending it": ("gzip", "bz2", "zlib")}
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question in everyday words, the module its first answer belongs to, and the search that asks it."""
+    """A question in everyday words, the modules it finds on the first page of answers, and the search that asks it."""
 
     question: str
-    finds: str
+    modules: tuple[str, ...]
     state: SearchState
+
+    @property
+    def finds(self) -> str:
+        """The modules, for people: "gzip, bz2 and zlib"."""
+        *others, last = self.modules
+        return f"{', '.join(others)} and {last}" if others else last
 
 
 def _example(question: Question) -> Example:
-    filters = ((f"{FILTER_PREFIX}kind", MODULE),) if question.text in _ASKED_OF_MODULES else ()
-    return Example(question.text, question.answers[0], SearchState(query=question.text, filters=filters))
+    modules = _ASKED_OF_MODULES.get(question.text)
+    filters = ((f"{FILTER_PREFIX}kind", MODULE),) if modules else ()
+    return Example(question.text, modules or question.answers[:1], SearchState(query=question.text, filters=filters))
 
 
 EXAMPLES = tuple(_example(question) for question in QUESTIONS)

@@ -42,7 +42,8 @@ def test_the_cut_of_the_measures_is_the_one_asked_for() -> None:
 def test_percentiles() -> None:
     assert percentile([], 0.5) == 0.0
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile([float(n) for n in range(100)], 0.95) == 95.0
+    assert percentile([1.0, 2.0], 0.5) == 1.0
+    assert percentile([float(n) for n in range(100)], 0.95) == 94.0
     assert percentile([7.0], 0.95) == 7.0
 
 
