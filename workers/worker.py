@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -12,15 +13,19 @@ import celery.signals
 import celery.worker.state
 from celery import Celery
 from celery.exceptions import SecurityWarning
+from redis.exceptions import RedisError
 
 from services.doorbell import BELL_QUEUE
-from services.ingest.pipeline import IngestPipeline
+from services.ingest.pipeline import BUDGET_S, DrainReport, IngestPipeline
 from services.ingest.purge import purge_collection
 from services.wiring import Services
 from workers.doorbell import CeleryDoorbell
 from workers.hearing import Hearing
 from workers.heartbeat import Heartbeat
 from workers.tasks import register_tasks
+
+SHARED_S = 1.0
+"""A slice while other collections wait: a small upload beside a bulk one needs several turns."""
 
 DEAF = 3
 """Exit status of a worker that heard no bells; whoever supervises it starts it again."""
@@ -38,18 +43,28 @@ class Worker:
 
     def __init__(self, app: Celery, services: Services, doorbell: CeleryDoorbell, heartbeat: Heartbeat) -> None:
         self._app = app
+
+        def waiting() -> int:
+            return int(services.ledger_client.llen(BELL_QUEUE))
+
         self._hearing = Hearing(
-            waiting=lambda: int(services.ledger_client.llen(BELL_QUEUE)),
+            waiting=waiting,
             steps=lambda: heartbeat.counter,
             busy=lambda: heartbeat.busy,
             end=_end_at_once,
         )
         pipeline = IngestPipeline(services, on_progress=heartbeat.progress, is_stopping=is_stopping)
 
+        def drain(collection_id: str) -> DrainReport:
+            budget_s = BUDGET_S
+            with contextlib.suppress(RedisError):  # a Redis that is away is the pipeline's to tell of
+                budget_s = SHARED_S if waiting() else BUDGET_S
+            return pipeline.drain(collection_id, budget_s)
+
         def purge(collection_id: str) -> bool:
             return purge_collection(services, collection_id, on_progress=heartbeat.progress)
 
-        register_tasks(app, drain=pipeline.drain, purge=purge, doorbell=doorbell, heartbeat=heartbeat)
+        register_tasks(app, drain=drain, purge=purge, doorbell=doorbell, heartbeat=heartbeat)
 
     def run(self) -> int:
         """Consumes until a stop is asked for; returns the process' exit status.

@@ -107,7 +107,7 @@ def write_config(program: RedisProgram, role: RedisRole, *, folder: Path, socket
         f"requirepass {password}",
         "protected-mode yes",
         "daemonize no",
-        f"dir {folder}",
+        f"dir {quoted(folder)}",
         'logfile ""',
         "appendonly yes",
         f"appendfsync {role.append_fsync}",

@@ -65,9 +65,11 @@ def test_a_second_start_names_the_first(folder: DataFolder) -> None:
     assert own is not None
     lock = take_lock(folder, lambda: None)
     write_run(folder.run_file, record_of(own, url="http://127.0.0.1:8123"))
+    waits: list[int] = []
     with pytest.raises(Conflict) as caught:
-        take_lock(folder, lambda: None)
+        take_lock(folder, lambda: waits.append(1))
     os.close(lock)
+    assert waits == []  # told at once: waiting is for the children of a dead one
     assert caught.value.code == "already-running"
     assert "http://127.0.0.1:8123" in caught.value.message
     assert f"kill {os.getpid()}" in caught.value.message
