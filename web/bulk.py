@@ -6,10 +6,12 @@ with its error and the others of its slice go on. When the store fails half way,
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import flask
 
@@ -22,7 +24,7 @@ from web.body import NDJSON_TYPES, to_json
 from web.errors import problem_of
 from web.idempotency import RequestKey, request_key
 from web.json_guard import parse_json
-from web.lines import Line, LineReader, cut, read_lines
+from web.lines import READ_BYTES, Line, LineReader, cut, read_lines
 from web.schemas import DocumentIn
 from web.shapes import BulkEndShape, BulkLineShape
 from web.state import WebState
@@ -176,7 +178,8 @@ def bulk_response(state: WebState, collection: Collection, request: flask.Reques
         key=request_key(request, []),
         request_id=flask.g.request_id,
     )
-    lines = run.answer(request.stream)
+    # the server's own stream reads lines byte by byte: 4 MB took 1.9 s, buffered 7 ms
+    lines = run.answer(io.BufferedReader(cast(io.RawIOBase, request.stream), READ_BYTES))
     first = next(lines)
 
     def stream() -> Iterator[bytes]:

@@ -53,9 +53,13 @@ def host_of(netloc: str) -> str:
     if not netloc or any(character in netloc for character in "/\\@ ,?#"):
         return ""
     try:
-        return (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
+        parts = urlsplit(f"//{netloc}")
+        parts.port  # noqa: B018 - raises for what is no port
+        host = parts.hostname or ""
     except ValueError:
         return ""
+    whole = netloc.lower().partition("]")[2] if netloc.startswith("[") else netloc.lower().removeprefix(host)
+    return host.rstrip(".") if re.fullmatch(r"(:\d*)?", whole) else ""
 
 
 class HostList:
@@ -140,9 +144,9 @@ def _check_origin() -> None:
     origin = headers.get("Origin")
     foreign = site is not None and site not in ("same-origin", "none")
     if origin is not None and not foreign:
-        parts = urlsplit(origin)
         # Only host and port are compared: behind a proxy that ends TLS the scheme differs.
-        foreign = parts.scheme not in ("http", "https") or parts.netloc.lower() != headers.get("Host", "").lower()
+        scheme, _, netloc = origin.partition("://")
+        foreign = scheme not in ("http", "https") or netloc.lower() != headers.get("Host", "").lower()
     if foreign:
         raise RequestRefused(
             "a page of another site sent this change, so it was refused; use this server's own pages, or a program "

@@ -16,6 +16,7 @@ from services.ingest.cleaning import (
     clean_text,
     relative_name,
     require_encodable,
+    strip_invisible,
 )
 from services.ingest.extract.registry import require_readable
 from services.ingest.hashing import full_hash, text_hash
@@ -62,7 +63,7 @@ def prepare_text(
             code="text-too-large",
             pointer=f"{pointer}/text",
         )
-    if not title and not clean_text(given.text).strip():
+    if not strip_invisible(title + clean_text(given.text)).strip():
         raise InvalidInput(
             "the document has neither text nor title; give it one of them", code="no-text", pointer=f"{pointer}/text"
         )

@@ -120,8 +120,8 @@ def _read_csv(body: BinaryIO, after: int) -> Iterator[NumberedRow]:
     text = io.TextIOWrapper(body, encoding=_encoding(body), errors="replace", newline="")
     try:
         csv.field_size_limit(MAX_ROW_BYTES)
-        records = csv.reader(_without_nul(text), delimiter=_delimiter(body, text.encoding), strict=False)
-        names = [name.strip() or f"column {position}" for position, name in enumerate(next(records, []), 1)]
+        records = csv.reader(_without_nul(text), delimiter=_delimiter(body, text.encoding), strict=True)
+        names = _header(records)
         _check_header(names)
         for number in itertools.count(1):
             try:
@@ -129,12 +129,26 @@ def _read_csv(body: BinaryIO, after: int) -> Iterator[NumberedRow]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield NumberedRow(number, None, str(error))
+                yield NumberedRow(number, None, _quoting_problem(error))
                 continue
             if number > after and any(cell.strip() for cell in cells):
                 yield _numbered(number, partial(row_from_cells, names, cells))
     finally:
         text.detach()
+
+
+def _header(records: Iterator[list[str]]) -> list[str]:
+    try:
+        cells = next(records, [])
+    except csv.Error as error:
+        raise InvalidInput(f"the header cannot be read: {_quoting_problem(error)}", code="bad-header") from None
+    return [name.strip() or f"column {position}" for position, name in enumerate(cells, 1)]
+
+
+def _quoting_problem(error: csv.Error) -> str:
+    if "unexpected end of data" in str(error):
+        return "a quote opened here is never closed, so the rest of the file was read as part of this row; close it"
+    return f"its quotes or cells cannot be read ({error}); double a quote that stands inside a quoted cell"
 
 
 def _check_header(names: list[str]) -> None:

@@ -215,3 +215,19 @@ def test_a_request_that_comes_again_makes_no_second_document(shop: Workshop) -> 
 
     assert send() == send()
     assert len(shop.states()) == 1
+
+
+def test_a_deleted_collection_takes_nothing_more_though_it_is_not_cleared_yet(
+    redis_pair: RedisPair, tmp_path: Path
+) -> None:
+    shop = make_workshop(redis_pair, tmp_path)
+    shop.services.collections.delete(shop.collection.name)
+    with pytest.raises(NotFound, match="deleted"):
+        shop.services.acceptor.add_texts(shop.collection, [TextInput("a", "too late")])
+
+
+def test_a_text_of_nothing_visible_is_no_text(redis_pair: RedisPair, tmp_path: Path) -> None:
+    shop = make_workshop(redis_pair, tmp_path)
+    with pytest.raises(InvalidInput) as caught:
+        shop.services.acceptor.add_texts(shop.collection, [TextInput("a", "\u200b\u200d \ufeff")])
+    assert caught.value.code == "no-text"

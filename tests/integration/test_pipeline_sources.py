@@ -166,6 +166,15 @@ def test_rows_of_two_files_with_the_same_ids_do_not_overwrite_each_other(shop: W
     assert failed.source == "city.csv, row 1"
 
 
+def test_a_quote_that_is_never_closed_is_told(shop: Workshop) -> None:
+    answer = upload(shop, "q.csv", 'id,text\n0,fine\n1,"unclosed\n2,second\n')
+    shop.drain()
+    assert shop.states()["0"] == "ready"
+    failed = shop.record(f"{answer.documents[0].id}#2")
+    assert failed.state is DocumentState.FAILED
+    assert "never closed" in failed.error
+
+
 def test_a_file_that_comes_again_keeps_its_rows(shop: Workshop) -> None:
     upload(shop, "fruit.csv", "id,text\n1,apples\n2,pears\n")
     shop.drain()

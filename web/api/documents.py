@@ -102,7 +102,9 @@ def retry_document(name: str, document_id: str) -> flask.Response:
     state = web_state()
     collection = state.collection(name)
     find_document(state, collection.id, collection.name, document_id)
-    return retried(*state.services.ledger.retry(collection.id, document_ids=[document_id]))
+    answer = state.services.ledger.retry(collection.id, document_ids=[document_id])
+    state.services.doorbell.ring(collection.id)
+    return retried(*answer)
 
 
 @routes.route(
@@ -115,7 +117,10 @@ def retry_document(name: str, document_id: str) -> flask.Response:
 def retry_collection(name: str) -> flask.Response:
     """All failed documents of the collection become due."""
     state = web_state()
-    return retried(*state.services.ledger.retry(state.collection(name).id))
+    collection = state.collection(name)
+    answer = state.services.ledger.retry(collection.id)
+    state.services.doorbell.ring(collection.id)
+    return retried(*answer)
 
 
 def find_document(state: WebState, collection_id: str, name: str, document_id: str) -> DocumentRecord:

@@ -67,7 +67,9 @@ def retry_job(job_id: str) -> flask.Response:
     """Failed documents of the job become due again."""
     state = web_state()
     job = find_job(state, job_id)
-    return retried(*state.services.ledger.retry(job.collection_id, job_id=job.id))
+    answer = state.services.ledger.retry(job.collection_id, job_id=job.id)
+    state.services.doorbell.ring(job.collection_id)
+    return retried(*answer)
 
 
 @routes.route(

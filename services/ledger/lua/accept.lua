@@ -20,7 +20,10 @@ local function refusal()
     -- the very same call again: its reply was lost, and this envelope is the one that counts
     return {memory.envelope == envelope and 'ok' or 'replay', answered, 1}
   end
-  if redis.call('SISMEMBER', key('dropped'), cid) == 1 then return {'gone', '', 0} end
+  -- the second set is the collections' own: a deleted one takes nothing more, before its clearing has begun
+  if redis.call('SISMEMBER', key('dropped'), cid) == 1 or redis.call('SISMEMBER', 'nf:gone', cid) == 1 then
+    return {'gone', '', 0}
+  end
   if envelope ~= '' and redis.call('EXISTS', key('condemned', envelope)) == 1 then return {'retry', '', 0} end
   if mode == 'new' then return nil end
   if redis.call('HEXISTS', key('j', job), 'total') == 0 then return {'no-job', '', 0} end

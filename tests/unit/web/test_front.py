@@ -258,3 +258,20 @@ def test_a_public_address_is_warned_of(bind: str, warned: bool, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         security.warn_if_public(Settings(bind=bind))
     assert ("WITHOUT ACCESS KEYS" in caplog.text) == warned
+
+
+@pytest.mark.parametrize("host", ["localhost:evil", "localhost:80:evil", "[::1]evil", "localhost:99999999"])
+def test_a_host_with_something_else_behind_it_is_no_host(host: str) -> None:
+    assert not security.HostList(Settings(bind="127.0.0.1:8080")).allows(host)
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "[::1]", "[::1]:8080", "127.0.0.1:1"])
+def test_loopback_hosts_are_answered(host: str) -> None:
+    assert security.HostList(Settings(bind="127.0.0.1:8080")).allows(host)
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://]", "http://[v1]/", "null", "localhost"])
+def test_an_origin_that_is_none_is_a_foreign_one(origin: str) -> None:
+    answer = make_app().test_client().post("/api/v1/things/a", headers={"Origin": origin, "Host": "localhost"})
+    assert answer.status_code == 403
+    assert answer.get_json()["code"] == "cross-site-request"
