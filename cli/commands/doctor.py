@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -24,8 +25,9 @@ _MARKS = {
 @click.option(
     "--settings", "show_settings", is_flag=True, help="List every setting, its meaning and its value, and stop."
 )
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to look at, such as .nearfield.")
 @json_option
-def command(show_settings: bool, as_json: bool) -> None:
+def command(show_settings: bool, data_dir: Path | None, as_json: bool) -> None:
     """Check every part of this installation and say what to do.
 
     Looks at Python, the processor, the C library, the packages, memory, disk, the settings, Redis (a throw-away server
@@ -36,7 +38,7 @@ def command(show_settings: bool, as_json: bool) -> None:
         _print_settings(as_json=as_json)
         return
     findings: list[Finding] = []
-    for finding in examine():
+    for finding in examine(data_dir):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -53,17 +55,17 @@ def command(show_settings: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def examine() -> Iterator[Finding]:
+def examine(data_dir: Path | None = None) -> Iterator[Finding]:
     """All findings, each as soon as it is there. With unusable settings the defaults are looked at."""
     from cli.doctor.machine import look_at_machine
     from cli.doctor.parts import look_at_parts
     from cli.doctor.running import look_at_instance
 
     try:
-        settings = load_settings()
+        settings = load_settings(data_dir=data_dir)
         found = ok("settings", f"{len(Settings.model_fields)} settings, all values usable")
     except SettingsError as error:
-        settings = load_settings({})
+        settings = load_settings({}, data_dir=data_dir)
         found = failed("settings", error.message, "correct or unset the variable; `--settings` lists what there is")
     yield from look_at_machine(settings.data_dir)
     yield found

@@ -22,7 +22,7 @@ from services.redis_clients import BULK, connect
 from tests.conftest import RedisPair
 from tests.integration.index_stand_in import HeadIndex
 from tests.integration.keeper_tools import Watch, make_watch
-from tests.integration.ledger_tools import CID, check_books, text
+from tests.integration.ledger_tools import CID, check_books, hang_up, text
 
 DOCUMENTS = 160
 KILLS = 6
@@ -147,8 +147,7 @@ def test_nothing_accepted_is_lost_while_servers_die(private_redis_pair: RedisPai
         assert watch.shown(id) == body, id
     assert len(journal.promised) > 20
     check_books(watch.desk, list(journal.promised))
-    for connection in (*ledgers, *indexes):
-        connection.close()
+    hang_up(*ledgers, *indexes)
 
 
 def settle(watch: Watch, journal: Journal) -> None:

@@ -15,7 +15,7 @@ from services.redis_clients import BULK, INTERACTIVE, Client, connect
 from tests.conftest import RedisPair
 from tests.integration.index_stand_in import HeadIndex
 from tests.integration.keeper_tools import Watch, make_watch
-from tests.integration.ledger_tools import CID, check_books
+from tests.integration.ledger_tools import CID, check_books, hang_up
 
 IDS = tuple(f"n{number}" for number in range(6))
 
@@ -345,8 +345,7 @@ def test_an_index_that_is_away_stops_nothing_else(
     assert report.compared.documents >= 3  # it was restarted: everything is compared
     watch.work()
     check_books(watch.desk, IDS)
-    ledger.close()
-    index.close()
+    hang_up(ledger, index)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.4, 0.9])
@@ -376,9 +375,7 @@ def test_what_a_power_cut_took_from_the_index_is_made_again(
     assert [watch.shown(id) for id in IDS] == ["newer", "newer", "hello", "hello", "hello", None]
     assert watch.mark() is None
     check_books(watch.desk, IDS)
-    watch.index.client.close()
-    ledger.close()
-    index.close()
+    hang_up(watch.index.client, ledger, index)
 
 
 def test_a_comparison_of_everything_survives_its_keeper(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from services.ledger.values import DocumentState
 from services.redis_clients import BULK, Client, connect
 from tests.conftest import RedisPair
 from tests.integration.keeper_tools import Watch, make_watch
-from tests.integration.ledger_tools import CID, check_books, text
+from tests.integration.ledger_tools import CID, check_books, hang_up, text
 
 
 @pytest.fixture
@@ -139,8 +139,7 @@ def test_a_crash_of_the_ledger_costs_no_document_an_attempt(private_redis_pair: 
     assert watch.sweep().leases_ended == 0
     assert watch.desk.ledger.finish(claim.documents[0], claim.token, attempt=1, chunks=1, sequence=1) == "finished"
     assert watch.sweep().leases_ended == 0
-    ledger.close()
-    index.close()
+    hang_up(ledger, index)
 
 
 class TestTwoKeepers:

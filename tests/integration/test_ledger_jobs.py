@@ -15,7 +15,7 @@ from services.ledger.jobs import JobReader
 from services.ledger.values import DocumentState
 from services.redis_clients import BULK, Client, connect_text
 from tests.conftest import RedisPair
-from tests.integration.ledger_tools import CID, OTHER, Desk, check_books, make_desk, text
+from tests.integration.ledger_tools import CID, OTHER, Desk, check_books, hang_up, make_desk, text
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def jobs(redis_pair: RedisPair, ledger_client: Client) -> Iterator[JobReader]:
     reader = JobReader(ledger_client, client)
     reader.prepare()
     yield reader
-    client.close()
+    hang_up(client)
 
 
 def fail(desk: Desk, *ids: str) -> None:
@@ -126,14 +126,14 @@ def test_many_starts_at_once_make_one_index(redis_pair: RedisPair, desk: Desk) -
     assert not errors
     assert len(readers[0].list().items) == 1
     for reader in readers:
-        reader._text_client.close()
+        hang_up(reader._text_client)
 
 
 def test_a_ledger_that_cannot_list_jobs_is_told_at_the_start(redis_pair: RedisPair, desk: Desk) -> None:
     client = connect_text(f"{redis_pair.ledger.url}?db=3", BULK)
     with pytest.raises(SettingsError, match="NEARFIELD_LEDGER_URL names a database other than 0"):
         JobReader(desk.client, client).prepare()
-    client.close()
+    hang_up(client)
 
 
 def test_an_index_of_another_model_is_made_anew(jobs: JobReader, desk: Desk) -> None:

@@ -16,7 +16,7 @@ from services.ledger.envelopes import EnvelopeStore
 from services.ledger.ledger import Ledger
 from services.redis_clients import BULK, Client, Profile, connect
 from tests.conftest import RedisPair
-from tests.integration.ledger_tools import CID, Desk, check_books, text
+from tests.integration.ledger_tools import CID, Desk, check_books, hang_up, text
 from tests.integration.lossy_proxy import LossyProxy
 
 IDS = ("a", "b", "c", "rows", "r0", "r1")
@@ -37,7 +37,7 @@ def desk(redis_pair: RedisPair, ledger_client: Client, line: LossyProxy, tmp_pat
     """A desk whose ledger talks over the lossy line; the test itself looks over a good one."""
     client = connect(redis_pair.ledger.url.replace(str(redis_pair.ledger.socket), str(line.path)), BULK)
     yield Desk(Ledger(client, EnvelopeStore(tmp_path / "accepted")), ledger_client, tmp_path / "accepted")
-    client.close()
+    hang_up(client)
 
 
 def everything(desk: Desk, again: Callable[[Callable[[], object]], object]) -> None:
@@ -125,4 +125,4 @@ def test_nothing_is_sent_again_that_timed_out(redis_pair: RedisPair, desk: Desk)
     with pytest.raises(Unavailable):
         ledger.claim(CID, "t" * 32, max_documents=1, max_bytes=1, lease_ms=1000)
     assert desk.client.info("stats")["total_connections_received"] == before
-    quick.close()
+    hang_up(quick)
