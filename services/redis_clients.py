@@ -1,7 +1,7 @@
-"""Redis clients: two named profiles, and one translator for the ways in which libraries write a socket URL.
+"""Redis clients: three named profiles, and one translator for the ways in which libraries write a socket URL.
 
 redis-py 8 retries every command 10 times by default, also those that are not safe to repeat (an INCR with two dropped
-replies counted 3 times), and a hung server holds a call for 20 s. So retries are off in both profiles, time is bounded.
+replies counted 3 times), and a hung server holds a call for 20 s. So retries are off in all profiles, time is bounded.
 """
 
 from __future__ import annotations
@@ -34,16 +34,22 @@ class Profile:
 
 INTERACTIVE = Profile("interactive", timeout_s=1.0, connections=64)
 BULK = Profile("bulk", timeout_s=30.0, connections=8)
+KEEPER = Profile("keeper", timeout_s=4.0, connections=4)
+"""Well below a lease: a hung index must not keep the keeper from the leases that end meanwhile."""
 
 
 def connect(url: str, profile: Profile) -> Client:
     """A client for ``url`` (redis, rediss or unix). Replies are bytes in the RESP2 shapes; nothing is retried."""
-    return redis.Redis(connection_pool=_pool(url, profile, decode=False))
+    client: Client = redis.Redis(connection_pool=_pool(url, profile, decode=False))
+    client.auto_close_connection_pool = True  # type: ignore[attr-defined]  # its own pool: close() closes its sockets
+    return client
 
 
 def connect_text(url: str, profile: Profile) -> TextClient:
     """The same, with replies decoded to str: what redis-om asks for."""
-    return redis.Redis(connection_pool=_pool(url, profile, decode=True), decode_responses=True)
+    client: TextClient = redis.Redis(connection_pool=_pool(url, profile, decode=True), decode_responses=True)
+    client.auto_close_connection_pool = True  # type: ignore[attr-defined]
+    return client
 
 
 def _pool(url: str, profile: Profile, *, decode: bool) -> redis.BlockingConnectionPool:

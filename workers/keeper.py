@@ -13,9 +13,9 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from services.errors import NearfieldError, SettingsError, Unavailable
-from services.ledger.keeper import Keeper, SweepReport
+from services.ledger.keeper import Keeper, KeeperOptions, SweepReport
 from services.logs import configure_logging
-from services.redis_clients import BULK, require_two_servers
+from services.redis_clients import KEEPER, require_two_servers
 from services.settings import Settings, load_settings
 from services.wiring import build_services
 from workers.app import make_app
@@ -24,6 +24,10 @@ from workers.heartbeat import Heartbeat
 from workers.process import run_to_the_end
 
 log = logging.getLogger("nearfield.keeper")
+
+ORPHAN_PATIENCE_MS = 60_000
+ORPHAN_LEASES = 4
+"""A document that the ledger does not know is looked at twice, further apart than any worker can hold a lease."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +69,7 @@ def build_keeper(settings: Settings) -> Keeper:
     except RedisError as error:
         log.warning("a Redis does not answer yet (%s); going on", type(error).__name__)
     doorbell = CeleryDoorbell(make_app(settings.ledger_url, "nearfield-keeper"))
-    services = build_services(settings, doorbell=doorbell, profile=BULK)
+    services = build_services(settings, doorbell=doorbell, profile=KEEPER)
     return Keeper(
         ledger=services.ledger,
         envelopes=services.envelopes,
@@ -73,6 +77,7 @@ def build_keeper(settings: Settings) -> Keeper:
         index_client=services.index_client,
         collections=services.collections,
         doorbell=doorbell,
+        options=KeeperOptions(orphan_patience_ms=max(ORPHAN_PATIENCE_MS, ORPHAN_LEASES * settings.lease_ms)),
     )
 
 

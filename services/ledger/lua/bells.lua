@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- The collections whose bell has to be rung: work is due, nobody has claimed and nobody has rung for a while.
 -- A pause that reaches unduly far was set before the clock jumped back: it ends now.
 -- ARGV: patience in us, longest pause in us, then collection ids.
