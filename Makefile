@@ -11,7 +11,7 @@ PYTHON = $(shell sh scripts/find-python.sh)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-embed bench-search quality clean
+.PHONY: help setup run test check bench bench-embed bench-search bench-startup quality clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ bench-embed: setup ## Documents embedded per second, against sentence-transforme
 
 bench-search: setup ## Search over HTTP, against the model and Redis alone
 	@$(BIN)/python -m bench.search $(ARGS)
+
+bench-startup: setup ## From start to the first answer, on an empty data folder and on one with data
+	@$(BIN)/python -m bench.startup $(ARGS)
 
 quality: setup ## Search quality on SciFact through the running product (minutes)
 	@$(BIN)/python -m bench.quality $(ARGS)

@@ -13,6 +13,7 @@ from services.index.values import FoundDocument
 from services.search.embedder import QueryEmbedder
 from services.search.gather import Effort, Gathered, gather
 from services.search.query import check_request, clean_query
+from services.search.scanning import ScanWatch
 from services.search.values import Hit, Passage, SearchAnswer, SearchRequest
 
 __all__ = ["Hit", "Passage", "SearchAnswer", "SearchRequest", "Searcher"]
@@ -51,6 +52,7 @@ class Searcher:
         self._embed_timeout_s = embed_timeout_s
         self._effort = Effort(ef_runtime, timeout_ms)
         self._clock = clock
+        self._scans = ScanWatch(index, clock)
 
     def search(self, collection: Collection, request: SearchRequest) -> SearchAnswer:
         """Finds documents by meaning.
@@ -80,7 +82,9 @@ class Searcher:
             effort=self._effort,
         )
         finished = self._clock()
+        scanning = self._scans.is_scanning(collection)
         _refuse_empty_rebuild(gathered)
+        _refuse_empty_scan(gathered, scanning)
         spec = embedder.spec
         return SearchAnswer(
             hits=tuple(_hit(found, collection, gathered) for found in gathered.found),
@@ -89,7 +93,7 @@ class Searcher:
             took_ms=1000 * (self._clock() - started),
             embed_ms=1000 * (embedded - asked),
             index_ms=1000 * (finished - embedded),
-            complete=gathered.settled and gathered.rebuilding is None,
+            complete=gathered.settled and gathered.rebuilding is None and not scanning,
             searchable=gathered.documents,
             has_more=gathered.has_more,
         )
@@ -112,6 +116,15 @@ def _refuse_empty_rebuild(gathered: Gathered) -> None:
             f"the search index is being rebuilt, {mark.searchable:,} of {mark.expected:,} documents are searchable "
             "again, and nothing was found among them; try again in a minute",
             retry_after_s=10,
+        )
+
+
+def _refuse_empty_scan(gathered: Gathered, scanning: bool) -> None:
+    if scanning and not gathered.found:
+        raise IndexRebuilding(
+            "the index server has just started and is still reading its documents, and nothing was found among those "
+            "it has read; try again in a few seconds",
+            retry_after_s=2,
         )
 
 

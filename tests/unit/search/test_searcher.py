@@ -16,7 +16,7 @@ from services.ids import hash_document_id, rebuild_key
 from services.index.adapter import RedisIndex
 from services.index.oracle import NumpyIndex
 from services.index.protocol import VectorIndex
-from services.index.values import Neighbour, Rebuilding
+from services.index.values import IndexInfo, Neighbour, Rebuilding
 from services.redis_clients import Client
 from services.search import gather as gather_module
 from services.search.embedder import BatchedQueryEmbedder, DirectQueryVectors
@@ -122,6 +122,31 @@ def mark(index: VectorIndex, value: Rebuilding) -> None:
         index.mark_rebuilding(COLLECTION, value)
     elif isinstance(index, RedisIndex):
         index._client.set(rebuild_key(COLLECTION.id), f"{value.searchable}/{value.expected}")
+
+
+class Scanning(NumpyIndex):
+    """The exact index as it is while an engine reads its chunks after a restart."""
+
+    scanning = True
+
+    def info(self, collection: Collection) -> IndexInfo:
+        return replace(super().info(collection), indexing=self.scanning)
+
+
+def test_while_the_engine_reads_its_chunks_no_answer_counts_as_complete() -> None:
+    index = Scanning()
+    index.create(COLLECTION)
+    now = [0.0]
+    embedder = BatchedQueryEmbedder(MODEL, DirectQueryVectors(MODEL))
+    search = Searcher(index=index, embedder_for=lambda collection: embedder, clock=lambda: now[0])
+    with pytest.raises(IndexRebuilding, match="just started"):
+        search.search(COLLECTION, SearchRequest("shrink"))
+    add(index, "gzip", ["shrink a file"])
+    assert not search.search(COLLECTION, SearchRequest("shrink")).complete
+    index.scanning = False
+    assert not search.search(COLLECTION, SearchRequest("shrink")).complete, "remembered for a second"
+    now[0] = 1.5
+    assert search.search(COLLECTION, SearchRequest("shrink")).complete
 
 
 def test_an_index_that_is_being_rebuilt_never_answers_with_nothing(index: VectorIndex) -> None:
