@@ -99,8 +99,8 @@ def fold_methods(docstrings: Sequence[Docstring]) -> list[Docstring]:
 def _document(docstring: Docstring) -> DemoDocument:
     """The title is the dotted name, a signature stands before the docstring, as documentation shows it.
 
-    A module's name alone says little to a model that has never seen it: "Python's zlib module" brings zlib from the 8th
-    place to the 5th for the start page's first question.
+    A module's name alone says little to a model; in whole words bz2 comes from the 10th place to the 5th for the start
+    page's first question, asked of modules.
     """
     title = f"Python's {docstring.name} module" if docstring.kind == MODULE else docstring.name
     text = f"{docstring.signature}\n\n{docstring.text}" if docstring.kind == FUNCTION else docstring.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from services.demo.modules import SourceModule, top_level
 MODULE, CLASS, FUNCTION = "module", "class", "function"
 MIN_WORDS = 4
 _MAX_SIGNATURE_CHARS = 200
+_LISTED = re.compile(r"^\w+\(.*\) -- .*\n?", re.MULTILINE)
+"""A line of the table of functions in a C module's docstring: each of them is a document of its own."""
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -85,7 +88,7 @@ def read_built_in(name: str, public: str) -> list[Docstring]:
         module = importlib.import_module(name)
     except ImportError:
         return []
-    found = list(_kept(public, public, MODULE, "", inspect.getdoc(module)))
+    found = list(_kept(public, public, MODULE, "", _LISTED.sub("", inspect.getdoc(module) or "")))
     found += _members(module, public, public)
     return found
 

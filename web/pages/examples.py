@@ -12,7 +12,7 @@ from web.pages.state import FILTER_PREFIX, SearchState
 __all__ = ["DEMO_COLLECTION", "EXAMPLES", "Example"]
 
 # Asked of everything, this one finds methods that send files first; a module's own words say what it is for.
-_ASKED_OF_MODULES = {"shrink a file before sending it": ("gzip", "bz2")}
+_ASKED_OF_MODULES = {"shrink a file before sending it": ("zlib", "gzip", "bz2")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Example:
 
     @property
     def finds(self) -> str:
-        """The modules, for people: "gzip and bz2"."""
+        """The modules, for people: "zlib, gzip and bz2"."""
         *others, last = self.modules
         return f"{', '.join(others)} and {last}" if others else last
 
