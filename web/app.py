@@ -9,7 +9,7 @@ import flask
 from services.settings import Settings
 from services.wiring import Services
 from web import errors, paths, security, uploads
-from web.api import adding, collections, documents, health, jobs, models, search
+from web.api import adding, collections, documents, failures, health, jobs, models, search
 from web.docspage import create_docs
 from web.pages import create_pages
 from web.state import STATE_KEY, WebState
@@ -21,6 +21,7 @@ ROUTERS = (
     collections.routes,
     adding.routes,
     documents.routes,
+    failures.routes,
     search.routes,
     jobs.routes,
     models.routes,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.collections.values import Collection
-from services.ledger.values import AcceptAnswer, CollectionCounts, DocumentRecord, DocumentState, Job
+from services.ledger.values import AcceptAnswer, CollectionCounts, DocumentRecord, DocumentState, Job, Timings
 from services.search.service import Hit, SearchAnswer, SearchRequest
 from web.shapes import (
     AcceptedDocumentShape,
@@ -17,6 +17,7 @@ from web.shapes import (
     HitShape,
     JobShape,
     SearchShape,
+    TimingsShape,
 )
 
 
@@ -85,12 +86,20 @@ def document_json(
         "warnings": list(record.warnings),
         "accepted_at": rfc3339(record.accepted_at),
         "updated_at": rfc3339(record.updated_at),
+        "queue_ms": record.queue_ms,
+        "timings": _timings_json(record.timings),
         "parent": record.parent,
         "children": record.children,
     }
     if metadata is not None:
         shape["metadata"] = dict(metadata)
     return shape
+
+
+def _timings_json(timings: Timings | None) -> TimingsShape | None:
+    if timings is None:
+        return None
+    return {"extract_ms": timings.extract_ms, "embed_ms": timings.embed_ms, "write_ms": timings.write_ms}
 
 
 def accepted_json(answer: AcceptAnswer, sources: Mapping[str, str] | None = None) -> AcceptedShape:

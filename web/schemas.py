@@ -115,8 +115,24 @@ class ListQuery(Query):
     limit: int = Field(50, ge=1, le=MAX_LIST_LIMIT, description="Items in the answer")
 
 
+class FailuresQuery(Query):
+    """Which failed documents are meant; all of them when nothing is said."""
+
+    code: str = Field("", max_length=60, description="Only those that failed for this reason, such as 'no-text'")
+    q: str = Field("", max_length=200, description="Only those with this in their id, title, file name or link")
+
+
+class FailuresExportQuery(FailuresQuery):
+    """Which failed documents are written down, and how."""
+
+    format: Literal["ndjson", "csv"] = Field("ndjson", description="One JSON object a line, or a table")
+
+
 class DocumentsQuery(ListQuery):
-    """A page of a collection's documents."""
+    """A page of a collection's documents. With ``code`` or ``q`` a page may be short and still have a next one."""
+
+    code: str = Field("", max_length=60, description="Only documents that failed for this reason")
+    q: str = Field("", max_length=200, description="Only documents with this in their id, title, file name or link")
 
     state: Literal["pending", "processing", "ready", "failed", "deleted", "superseded", "cancelled"] | None = Field(
         None, description="Only documents in this state"

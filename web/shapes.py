@@ -145,6 +145,14 @@ class DocumentErrorShape(TypedDict):
     message: str
 
 
+class TimingsShape(TypedDict):
+    """Where the time of a finished document went, milliseconds."""
+
+    extract_ms: int
+    embed_ms: Annotated[int, Field(description="Its share where documents were embedded together")]
+    write_ms: int
+
+
 class DocumentShape(TypedDict):
     """A document and how far it is."""
 
@@ -167,6 +175,8 @@ class DocumentShape(TypedDict):
     warnings: list[str]
     accepted_at: Time
     updated_at: Time
+    queue_ms: Annotated[int | None, Field(description="From being accepted to being taken in hand; null: it waits")]
+    timings: TimingsShape | None
     parent: str
     children: int
     metadata: NotRequired[dict[str, Any]]
@@ -177,6 +187,34 @@ class DocumentsShape(TypedDict):
 
     items: list[DocumentShape]
     next_cursor: str | None
+
+
+class FailureCodeShape(TypedDict):
+    """A reason and how many documents failed for it."""
+
+    code: str
+    count: int
+
+
+class FailuresShape(TypedDict):
+    """Why documents of a collection failed, most frequent reason first; of the last 20,000 failures."""
+
+    failed: int
+    codes: list[FailureCodeShape]
+
+
+class FailureLineShape(TypedDict):
+    """A failed document in an export."""
+
+    id: str
+    title: str
+    source: str
+    url: str
+    code: str
+    message: str
+    attempts: int
+    accepted_at: Time
+    updated_at: Time
 
 
 class ExportLineShape(TypedDict):
@@ -277,6 +315,13 @@ class JobsShape(TypedDict):
 
     items: list[JobShape]
     next_cursor: str | None
+
+
+class ResumedShape(TypedDict):
+    """What a resumed job has before it again."""
+
+    waiting: int
+    job: JobShape
 
 
 class CancelledShape(TypedDict):

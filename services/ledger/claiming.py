@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.ledger.part import LedgerPart
 from services.ledger.records import claimed_document
-from services.ledger.values import Claim, ClaimedDocument, LeaseLost
+from services.ledger.values import Claim, ClaimedDocument, LeaseLost, Timings
 
 WARNINGS = 20
 REASON_CHARS = 1000
@@ -27,6 +27,7 @@ class Finished:
     title: str = ""
     warnings: tuple[str, ...] = ()
     live_version: int = 1
+    timings: Timings | None = None
 
 
 class Claiming(LedgerPart):
@@ -79,6 +80,7 @@ class Claiming(LedgerPart):
         title: str = "",
         warnings: Sequence[str] = (),
         live_version: int = 1,
+        timings: Timings | None = None,
     ) -> str:
         """Says that the index shows this generation (or no longer shows a deleted document).
 
@@ -87,12 +89,13 @@ class Claiming(LedgerPart):
             chunks: visible chunks; 0 for a DELETE or a SOURCE.
             sequence: the finish sequence that the index gave; 0 for a SOURCE.
             live_version: what the claim said.
+            timings: where the time went.
 
         Returns:
             "finished"; "already" when repeated or done by another; "lost" when the document is in other hands or has a
             newer generation; "version-changed" when it has to be written for another index version and waits again.
         """
-        finished = Finished(document, attempt, chunks, sequence, title, tuple(warnings), live_version)
+        finished = Finished(document, attempt, chunks, sequence, title, tuple(warnings), live_version, timings)
         return str(self.link.run("finish", *_finish_arguments(finished, token)).decode())
 
     def finish_all(self, finished: Sequence[Finished], token: str) -> list[str]:
@@ -156,4 +159,9 @@ def _finish_arguments(finished: Finished, token: str) -> tuple[str | int, ...]:
         document.envelope,
         document.kind.value,
         document.body_bytes,
+        _times(finished.timings),
     )
+
+
+def _times(timings: Timings | None) -> str:
+    return f"{timings.extract_ms},{timings.embed_ms},{timings.write_ms}" if timings else ""

@@ -12,6 +12,7 @@ from services.ledger.values import (
     DocumentKind,
     DocumentRecord,
     DocumentState,
+    Timings,
 )
 
 
@@ -51,7 +52,13 @@ def document_record(collection_id: str, doc_hash: str, fields: Mapping[str, str]
         visible_envelope=fields.get("venv", ""),
         parent=fields.get("parent", ""),
         children=number("kids"),
+        queue_ms=number("queued") // 1000 if "queued" in fields else None,
+        timings=_timings(fields.get("times", "")),
     )
+
+
+def _timings(text: str) -> Timings | None:
+    return Timings(*(int(part) for part in text.split(","))) if text else None
 
 
 def claimed_document(collection_id: str, row: Sequence[bytes | int]) -> ClaimedDocument:

@@ -59,12 +59,28 @@ class Upkeep(LedgerPart):
             raise unknown_job(job_id)
         return int(cancelled or 0)
 
+    def resume(self, job_id: str) -> int:
+        """Takes up again what a cancelled job had left, in the same job; how many of its documents wait now.
+
+        Raises:
+            NotFound: no such job.
+        """
+        offset = 0
+        while offset >= 0:
+            offset = int(self.link.run("resume", job_id, offset, SLICE))
+        total, waiting = self.link.read(
+            lambda pipe: (pipe.hget(keys.job(job_id), "total"), pipe.hget(keys.job(job_id), "pending"))
+        )
+        if total is None:
+            raise unknown_job(job_id)
+        return int(waiting or 0)
+
     def retry(
         self, collection_id: str, *, document_ids: Sequence[str] | None = None, job_id: str | None = None
     ) -> tuple[str, int]:
         """Queues failed documents again, under a new job: the given ones, a job's, or (neither given) all.
 
-        Cancelled documents are taken too when they are named, by id or by their job.
+        Cancelled documents are taken too when they are named by id; ``resume`` takes up those of a job.
 
         Returns:
             The new job's id ("" when there was nothing to retry) and how many documents it holds.
@@ -77,9 +93,9 @@ class Upkeep(LedgerPart):
         new_job, count = new_job_id(), 0
         for doc_hashes in self._slices(collection_id, document_ids, job_id):
             label = "retry of failed documents"
-            count = int(
-                self.link.run("retry", collection_id, new_job, label, "fast", SMALL_DOCUMENTS, *doc_hashes) or count
-            )
+            named = int(document_ids is not None)
+            made = self.link.run("retry", collection_id, new_job, label, "fast", SMALL_DOCUMENTS, named, *doc_hashes)
+            count = int(made or count)
         return (new_job, count) if count else ("", 0)
 
     def requeue_lost(self, collection_id: str, losses: Sequence[Loss]) -> int:

@@ -150,12 +150,23 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of a finished document went, ms; its share where documents are embedded together."""
+
+    extract_ms: int = 0
+    embed_ms: int = 0
+    write_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """The ledger's knowledge of one document, for people and the API.
 
     ``kind`` and ``body_bytes`` are those of the wanted version, ``chunks`` those of the visible one. A document whose
     ``kind`` is DELETE and whose state is not ``deleted`` is on its way out and still visible. ``visible_generation`` is
     0 while the index shows nothing of it; ``visible_envelope`` is where the text that hits point into lies.
+    ``queue_ms`` passed until a worker first took it in hand, None while none has; ``timings`` are None until it is
+    finished, and where its worker died before it could tell them.
     """
 
     collection_id: str
@@ -182,6 +193,8 @@ class DocumentRecord:
     visible_envelope: str
     parent: str
     children: int
+    queue_ms: int | None = None
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,16 +263,6 @@ class TestRetry:
         assert [desk.state(id) for id in "abc"] == ["ready", "pending", "pending"]
         check_books(desk, "abc")
 
-    def test_by_job_resumes_a_cancelled_one(self, desk: Desk) -> None:
-        job_id = desk.add("a", "b").job_id
-        desk.ledger.cancel(job_id)
-        new, count = desk.ledger.retry(CID, job_id=job_id)
-        assert count == 2
-        assert desk.ledger.retry(CID, job_id=job_id) == ("", 0)
-        desk.drain()
-        assert desk.job(new) == {"total": 2, "ready": 2}
-        check_books(desk, "ab")
-
     def test_of_all_leaves_cancelled_ones(self, desk: Desk) -> None:
         desk.ledger.cancel(desk.add("a").job_id)
         assert desk.ledger.retry(CID) == ("", 0)
@@ -292,9 +282,9 @@ class TestRetry:
             desk.ledger.retry(CID, document_ids=["a"], job_id="b")
 
     def test_of_a_thousand(self, desk: Desk) -> None:
-        job_id = desk.add(*(f"n{number}" for number in range(1000))).job_id
-        desk.ledger.cancel(job_id)
-        new, count = desk.ledger.retry(CID, job_id=job_id)
+        ids = [f"n{number}" for number in range(1000)]
+        desk.ledger.cancel(desk.add(*ids).job_id)
+        new, count = desk.ledger.retry(CID, document_ids=ids)
         assert count == 1000
         assert desk.job(new) == {"total": 1000, "pending": 1000}
 

@@ -8,6 +8,7 @@ import flask
 from werkzeug.utils import send_file
 
 from services.errors import NotFound
+from services.ledger.finding import Wanted
 from services.ledger.values import DocumentKind, DocumentRecord, DocumentState
 from web.api.jobs import retried
 from web.body import json_response
@@ -33,7 +34,9 @@ def list_documents(name: str, query: DocumentsQuery) -> flask.Response:
     state = web_state()
     collection = state.collection(name)
     wanted = DocumentState(query.state) if query.state is not None else None
-    page = state.services.ledger.documents(collection.id, cursor=query.cursor, limit=query.limit, state=wanted)
+    page = state.services.ledger.find(
+        collection.id, Wanted(wanted, query.code, query.q.strip()), cursor=query.cursor, limit=query.limit
+    )
     answer: DocumentsShape = {
         "items": [document_json(record, collection.name) for record in page.items],
         "next_cursor": page.next_cursor or None,
@@ -103,22 +106,6 @@ def retry_document(name: str, document_id: str) -> flask.Response:
     collection = state.collection(name)
     find_document(state, collection.id, collection.name, document_id)
     answer = state.services.ledger.retry(collection.id, document_ids=[document_id])
-    state.services.doorbell.ring(collection.id)
-    return retried(*answer)
-
-
-@routes.route(
-    "POST",
-    "/collections/<name>/retry",
-    "Try all failed documents again",
-    answers=Answer(202, "The job that tries them", RetriedShape),
-    errors=(404,),
-)
-def retry_collection(name: str) -> flask.Response:
-    """All failed documents of the collection become due."""
-    state = web_state()
-    collection = state.collection(name)
-    answer = state.services.ledger.retry(collection.id)
     state.services.doorbell.ring(collection.id)
     return retried(*answer)
 

@@ -10,7 +10,7 @@ from web.body import json_response
 from web.endpoint import API_PREFIX, Answer, Router
 from web.present import job_json
 from web.schemas import JobsQuery
-from web.shapes import CancelledShape, JobShape, JobsShape, RetriedShape
+from web.shapes import CancelledShape, JobShape, JobsShape, ResumedShape, RetriedShape
 from web.state import WebState, web_state
 from web.streams import job_events, stream_response
 
@@ -53,6 +53,23 @@ def cancel_job(job_id: str) -> flask.Response:
     job = find_job(state, job_id)
     cancelled = state.services.ledger.cancel(job.id)
     answer: CancelledShape = {"cancelled": cancelled, "job": _shape(state, find_job(state, job_id))}
+    return json_response(answer)
+
+
+@routes.route(
+    "POST",
+    "/jobs/<job_id>/resume",
+    "Take a cancelled job up again",
+    answers=Answer(200, "How many of its documents wait now", ResumedShape),
+    errors=(404,),
+)
+def resume_job(job_id: str) -> flask.Response:
+    """What was cancelled waits again, in the same job; an uploaded table goes on where it stopped."""
+    state = web_state()
+    job = find_job(state, job_id)
+    waiting = state.services.ledger.resume(job.id)
+    state.services.doorbell.ring(job.collection_id)
+    answer: ResumedShape = {"waiting": waiting, "job": _shape(state, find_job(state, job_id))}
     return json_response(answer)
 
 

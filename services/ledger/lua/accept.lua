@@ -76,7 +76,7 @@ local function put(doc, rec, lane, order, seq, entry)
   local fresh = not rec or rec.state == 'deleted'
   local changes = {id = doc.id, kind = doc.kind, state = 'pending', gen = gen, env = doc.place, bytes = doc.bytes,
     full = doc.full, job = job, jc = job, lane = lane, accepted = now, updated = now,
-    att = '', spent = '', cursor = '', code = '', error = '', warn = '', cx = ''}
+    att = '', spent = '', cursor = '', code = '', error = '', warn = '', cx = '', queued = '', times = ''}
   if doc.kind ~= 'delete' then
     changes.media, changes.url, changes.source, changes.kids = doc.media, doc.url, doc.source, ''
     -- what a file is called is known when it has been read; until then its old title stands

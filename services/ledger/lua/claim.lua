@@ -35,6 +35,7 @@ local function take(rec, order)
   set(rec, {tok = token, lg = (target(rec))})
   if not restoring(rec) then
     if rec.jc then redis.call('HSETNX', key('j', rec.jc), 'started', int(now)) end
+    if not rec.queued then set(rec, {queued = math.max(0, now - tonumber(rec.updated))}) end
     move(rec, 'processing')
   end
   redis.call('HSET', lease_key, 'collection', cid, 'lease', ARGV[5], rec._dh, order)

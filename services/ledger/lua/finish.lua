@@ -3,7 +3,7 @@
 -- 'finished'; 'already' when repeated or done by another; 'lost' when the lease went to another or the document has a
 -- newer generation; 'version-changed' when it must be written for another index version (it waits again).
 -- ARGV: collection id, hash, generation, token, chunks, sequence, title, warnings, live version, place in
--- the envelope, kind, bytes.
+-- the envelope, kind, bytes, milliseconds of its steps or ''.
 local cid, gen, chunks, sequence = ARGV[1], ARGV[3], ARGV[5], ARGV[6]
 local rec = read(cid, ARGV[2])
 
@@ -24,7 +24,7 @@ if not holds(rec, ARGV[4], gen) then
   if rec.state == 'failed' or rec.state == 'cancelled' then
     if rec.vis == gen and not rec.lost then return 'already' end
     if rec.gen == gen and tonumber(sequence) > 0 then -- late, but the index shows it: the ledger says what is true
-      done(rec, chunks, sequence, ARGV[7], ARGV[8])
+      done(rec, chunks, sequence, ARGV[7], ARGV[8], ARGV[13])
       return 'finished'
     end
   end
@@ -40,6 +40,6 @@ if restoring(rec) then
   unlease(rec)
   show(rec, gen, chunks, sequence)
 else
-  done(rec, chunks, sequence, ARGV[7], ARGV[8])
+  done(rec, chunks, sequence, ARGV[7], ARGV[8], ARGV[13])
 end
 return 'finished'

@@ -221,10 +221,10 @@ local function keep_visible(rec, place, kind, bytes)
 end
 
 -- The wanted generation is done: the index shows it, or shows nothing any more, or a source has been expanded.
-local function done(rec, chunks, sequence, title, warnings)
+local function done(rec, chunks, sequence, title, warnings, times)
   unlease(rec)
   dequeue(rec)
-  set(rec, {code = '', error = '', cx = '', spent = '', cursor = '', warn = warnings})
+  set(rec, {code = '', error = '', cx = '', spent = '', cursor = '', warn = warnings, times = times})
   if title ~= '' or rec.kind == 'file' then set(rec, {title = title}) end
   if rec.kind == 'delete' then
     drop_visible(rec)

@@ -1,13 +1,13 @@
 #!lua
--- Queues failed (or cancelled) documents again, with their attempts restored, under a job of their own.
+-- Queues failed documents again, with their attempts restored, under a job of their own.
 -- Answers how many the job holds now. ARGV: collection id, new job id, label, lane of a small job, most documents of a
--- small job, then document hashes.
+-- small job, 1 for cancelled ones too, then document hashes.
 local cid, job = ARGV[1], ARGV[2]
 if redis.call('SISMEMBER', key('dropped'), cid) == 1 then return 0 end
 local again = {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   local rec = read(cid, ARGV[i])
-  if rec and (rec.state == 'failed' or rec.state == 'cancelled') then again[#again + 1] = rec end
+  if rec and (rec.state == 'failed' or (rec.state == 'cancelled' and ARGV[6] == '1')) then again[#again + 1] = rec end
 end
 local k = key('j', job)
 if #again > 0 and redis.call('HEXISTS', k, 'total') == 0 then
@@ -22,7 +22,7 @@ for order, rec in ipairs(again) do
   unlease(rec)
   redis.call('HINCRBY', k, 'total', 1)
   redis.call('HINCRBY', k, rec.state, 1)
-  set(rec, {job = job, jc = job, att = '', ratt = '', spent = '', code = '', error = '', cx = '',
+  set(rec, {job = job, jc = job, att = '', ratt = '', spent = '', code = '', error = '', cx = '', queued = '', times = '',
     lane = #again <= tonumber(ARGV[5]) and ARGV[4] or 'bulk'})
   move(rec, 'pending')
   enqueue(rec, now - #again + order)
