@@ -28,6 +28,8 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     words.iso_time,
     words.day_time,
     words.duration,
+    words.took,
+    words.reason_words,
     words.web_link,
     words.document_name,
     words.document_state,

@@ -26,6 +26,7 @@ class JobPages:
         blueprint.add_url_rule("/jobs", "jobs", self.jobs)
         blueprint.add_url_rule("/jobs/<job_id>", "job", self.job)
         blueprint.add_url_rule("/jobs/<job_id>/cancel", "cancel_job", self.cancel, methods=["POST"])
+        blueprint.add_url_rule("/jobs/<job_id>/resume", "resume_job", self.resume, methods=["POST"])
         blueprint.add_url_rule("/jobs/<job_id>/retry", "retry_job", self.retry, methods=["POST"])
 
     def jobs(self) -> str:
@@ -55,6 +56,14 @@ class JobPages:
         """Stops what has not been taken in hand yet."""
         count = self._services.ledger.cancel(self._services.jobs.get(job_id).id)
         done = {"done": "cancelled", "n": count} if count else {"done": "nothing-to-cancel"}
+        return flask.redirect(flask.url_for("pages.job", job_id=job_id, **done), HTTPStatus.SEE_OTHER)
+
+    def resume(self, job_id: str) -> Response:
+        """Takes up again what was cancelled."""
+        job = self._services.jobs.get(job_id)
+        count = self._services.ledger.resume(job.id)
+        self._services.doorbell.ring(job.collection_id)
+        done = {"done": "resumed", "n": count} if count else {"done": "nothing-to-resume"}
         return flask.redirect(flask.url_for("pages.job", job_id=job_id, **done), HTTPStatus.SEE_OTHER)
 
     def retry(self, job_id: str) -> Response:

@@ -34,13 +34,23 @@ def hit_address(hit: Hit, query: str) -> str:
 
 
 def manage_address(
-    collection: str, *, state: str = "", cursor: str = "", done: str = "", n: int | None = None, job: str = ""
+    collection: str,
+    *,
+    state: str = "",
+    code: str = "",
+    q: str = "",
+    cursor: str = "",
+    done: str = "",
+    n: int | None = None,
+    job: str = "",
 ) -> str:
     """A collection's own page: a part of its list of documents, or codes for what was just done to it."""
     return flask.url_for(
         "pages.manage",
         collection=collection,
         state=state or None,
+        code=code or None,
+        q=q or None,
         cursor=cursor or None,
         done=done or None,
         n=n,

@@ -13,8 +13,10 @@ from werkzeug.wrappers import Response
 from services.collections.values import Collection
 from services.errors import InvalidInput, NearfieldError
 from services.ingest.values import TextInput
+from services.ledger.finding import Wanted
 from services.ledger.values import AcceptAnswer, DocumentRecord, DocumentState, Job, Page
 from services.wiring import Services
+from web.api.failures import failures_download, retry_failures, wanted_failures
 from web.errors import Problem
 from web.pages.document_form import MEDIA_TYPES, TextForm, read_metadata, read_text_form, request_id
 from web.pages.errors import current_problem
@@ -54,6 +56,14 @@ class ManagePage:
     problem: Problem | None = None
     problem_in: str = ""
     first_page: bool = True
+    code: str = ""
+    find: str = ""
+    reasons: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Documents in all states."""
+        return self.tabs[0][2]
 
     @property
     def media_types(self) -> tuple[tuple[str, str], ...]:
@@ -74,6 +84,7 @@ class ManagePages:
         add("/c/<collection>/files", "add_files", self.add_files, methods=["POST"])
         add("/c/<collection>/texts", "add_text", self.add_text, methods=["POST"])
         add("/c/<collection>/retry", "retry_failed", self.retry_failed, methods=["POST"])
+        add("/c/<collection>/failed.csv", "failures", self.failures)
         add("/c/<collection>/settings", "change_collection", self.change, methods=["POST"])
         add("/c/<collection>/delete", "delete_collection", self.delete, methods=["POST"])
 
@@ -119,12 +130,20 @@ class ManagePages:
         return self._accepted(found, answer)
 
     def retry_failed(self, collection: str) -> Response:
-        """Tries every failed document again."""
+        """Tries failed documents again: all, or those of one reason or name."""
         found = web_state().collection(collection)
-        job_id, count = self._services.ledger.retry(found.id)
-        self._services.doorbell.ring(found.id)
+        form = flask.request.form
+        wanted = wanted_failures(form.get("code", ""), form.get("q", ""))
+        job_id, count = retry_failures(web_state(), found, wanted)
         done = {"done": "retrying", "n": count, "job": job_id} if count else {"done": "nothing-to-retry"}
         return flask.redirect(manage_address(found.name, **done), HTTPStatus.SEE_OTHER)
+
+    def failures(self, collection: str) -> Response:
+        """The failed documents as a table to take away."""
+        found = web_state().collection(collection)
+        args = flask.request.args
+        wanted = wanted_failures(args.get("code", ""), args.get("q", ""))
+        return failures_download(found, self._services.ledger.all_of(found.id, wanted), "csv")
 
     def change(self, collection: str) -> Response | tuple[str, int]:
         """Renames the collection or changes its description."""
@@ -166,17 +185,19 @@ class ManagePages:
         counts = self._services.ledger.counts(collection.id)
         state = args.get("state", "")
         state = state if state in STATE_TABS else ""
+        find = args.get("q", "").strip()[:200]
+        code = args.get("code", "").strip()[:60] if state == DocumentState.FAILED else ""
         return ManagePage(
             collection=collection,
             standing=standing(self._services, collection),
             chunks=counts.chunks,
             tabs=_tabs(counts.documents, state),
             state=state,
-            documents=self._services.ledger.documents(
+            documents=self._services.ledger.find(
                 collection.id,
+                Wanted(DocumentState(state) if state else None, code, find),
                 cursor=args.get("cursor", ""),
                 limit=DOCUMENTS_SHOWN,
-                state=DocumentState(state) if state else None,
             ),
             jobs=self._jobs(collection, args.get("job", "")),
             token=secrets.token_hex(16),
@@ -185,7 +206,15 @@ class ManagePages:
             problem=problem,
             problem_in=problem_in,
             first_page=not args.get("cursor"),
+            code=code,
+            find=find,
+            reasons=self._reasons(collection) if state == DocumentState.FAILED else (),
         )
+
+    def _reasons(self, collection: Collection) -> tuple[tuple[str, int], ...]:
+        """Why documents failed, where there is more than one reason."""
+        codes = tuple(self._services.ledger.failure_codes(collection.id).items())
+        return codes if len(codes) > 1 else ()
 
     def _jobs(self, collection: Collection, asked: str) -> tuple[Job, ...]:
         """The jobs at work now, and the one that the page was opened for even when it is done."""

@@ -17,6 +17,8 @@ NOTICES: Mapping[str, str] = {
     "deleted-collection": "The collection is deleted.",
     "retrying": "Trying again: {n}.",
     "cancelled": "Cancelled what was still waiting: {n}.",
+    "resumed": "Taken up again: {n}.",
+    "nothing-to-resume": "There was nothing left to take up again.",
     "nothing-to-cancel": "There was nothing left to cancel.",
     "nothing-to-retry": "There was nothing left to try again.",
 }

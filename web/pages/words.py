@@ -72,6 +72,20 @@ def duration(seconds: float) -> str:
     return f"about {plural(round(seconds / 3600), 'hour')}"
 
 
+def took(milliseconds: int) -> str:
+    """A measured time: "12 ms", "1.2 s", "3 minutes"."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 90_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return plural(round(milliseconds / 60_000), "minute")
+
+
+def reason_words(code: str) -> str:
+    """An error's code as a heading: "no-text" as "No text"."""
+    return code.replace("-", " ").capitalize()
+
+
 def web_link(url: str) -> str:
     """The address when it is plain http or https, else "": a document may claim ``javascript:`` or worse."""
     try:

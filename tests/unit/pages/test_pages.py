@@ -234,8 +234,13 @@ def test_jobs_can_be_seen_and_cancelled(api: Api) -> None:
     answer = post(api, f"/jobs/{job}/cancel")
     assert answer.location == f"/jobs/{job}?done=cancelled&n=3"
     assert "Cancelled what was still waiting: 3 documents." in get(api, answer.location).text
-    again = post(api, f"/jobs/{job}/retry")
-    assert "done=retrying" in (again.location or "")
+    assert "done=nothing-to-retry" in (post(api, f"/jobs/{job}/retry").location or "")
+    assert ">Resume<" in get(api, f"/jobs/{job}").text
+    assert post(api, f"/jobs/{job}/resume").location == f"/jobs/{job}?done=resumed&n=3"
+    assert "Taken up again: 3 documents." in get(api, f"/jobs/{job}?done=resumed&n=3").text
+    api.drain("docs")
+    assert "3 searchable" in get(api, f"/jobs/{job}").text
+    assert "done=nothing-to-resume" in (post(api, f"/jobs/{job}/resume").location or "")
     assert get(api, "/jobs/nope").status_code == 404
     assert post(api, "/jobs/nope/cancel").status_code == 404
 
@@ -350,3 +355,23 @@ def test_of_many_values_only_those_near_the_question_are_offered(api: Api) -> No
     api.drain("docs")
     assert re.findall(r'type="checkbox"[^>]*value="([^"]+)"', get(api, "/c/docs?q=heron").text) == ["lake"]
     assert len(re.findall(r'type="checkbox"', get(api, "/c/docs").text)) == 8
+
+
+def test_failed_documents_are_found_by_reason_tried_again_and_taken_away(api: Api) -> None:
+    api.collection("docs")
+    pages = {"empty.html": b"<html><script>x</script></html>", "none.html": b"<!doctype html><br>", "tea.txt": b"tea"}
+    files = [(io.BytesIO(body), name) for name, body in pages.items()]
+    api.client.post("/c/docs/files", data={"file": files, "token": TOKEN}, content_type="multipart/form-data")
+    api.drain("docs")
+    page = get(api, "/c/docs/manage?state=failed").text
+    assert page.count('<p class="reason">') == 2
+    assert "Try all failed ones again" in page
+    assert "by reason" not in page  # there is only one
+    page = get(api, "/c/docs/manage?state=failed&q=NONE.html").text
+    assert ("none.html" in page, "empty.html" in page, "Try these again" in page) == (True, False, True)
+    assert "No such document here." in get(api, "/c/docs/manage?q=nowhere&state=failed").text
+    table = get(api, "/c/docs/failed.csv?q=none")
+    assert table.headers["Content-Disposition"] == 'attachment; filename="docs-failed.csv"'
+    assert len(table.text.splitlines()) == 2
+    assert "n=1" in (post(api, "/c/docs/retry", q="none.html").location or "")
+    assert "n=2" not in (post(api, "/c/docs/retry").location or "")
