@@ -92,6 +92,42 @@ class ApiClient(Transport):
             time.sleep(pause)
             pause = min(pause * 1.5, JOB_POLL_LONGEST_S)
 
+    def act_on_job(self, job_id: str, action: str) -> dict[str, Any]:
+        """Cancels, resumes or retries a job; ``action`` is the last step of the address."""
+        answer: dict[str, Any] = self.call("POST", f"/jobs/{segment(job_id)}/{action}")
+        return answer
+
+    # -- failures -------------------------------------------------------------------------------------------
+
+    def failures(self, name: str) -> dict[str, Any]:
+        """How many documents failed, and how many for which reason."""
+        found: dict[str, Any] = self.call("GET", f"/collections/{segment(name)}/failures")
+        return found
+
+    def retry_failures(self, name: str, *, code: str = "", match: str = "") -> dict[str, Any]:
+        """Tries failed documents again; the new job's id and how many documents it holds."""
+        params = {"code": code, "q": match}
+        answer: dict[str, Any] = self.call("POST", f"/collections/{segment(name)}/retry", params=params)
+        return answer
+
+    def documents_page(
+        self, name: str, *, state: str, code: str, match: str, limit: int, cursor: str
+    ) -> dict[str, Any]:
+        """A page of documents by state, reason and name; with a reason or a name it may be short and not the last."""
+        params: dict[str, str | int] = {"state": state, "code": code, "q": match, "limit": limit, "cursor": cursor}
+        page: dict[str, Any] = self.call("GET", f"/collections/{segment(name)}/documents", params=params)
+        return page
+
+    def documents(self, name: str, *, state: str, code: str, match: str, limit: int) -> list[dict[str, Any]]:
+        """The newest documents of a state, reason and name, at most ``limit``."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None and len(found) < limit:
+            page = self.documents_page(name, state=state, code=code, match=match, limit=limit, cursor=cursor)
+            found += page["items"]
+            cursor = page["next_cursor"]
+        return found[:limit]
+
     def failed_documents(self, name: str, job_ids: Collection[str], limit: int) -> list[dict[str, Any]]:
         """The failed documents of some jobs, at most ``limit``."""
         path = f"/collections/{segment(name)}/documents"

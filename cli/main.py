@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add": ("cli.commands.add", "Add files and folders to a collection."),
     "search": ("cli.commands.search", "Search a collection by meaning."),
     "status": ("cli.commands.status", "Show the running instance, its collections and jobs."),
+    "jobs": ("cli.commands.jobs", "Show jobs; cancel, resume or retry one."),
+    "failures": ("cli.commands.failures", "Show which documents failed and why; try them again."),
     "eval": ("cli.commands.evaluate", "Measure search quality on a folder in BEIR layout."),
     "doctor": ("cli.commands.doctor", "Check every part of this installation and say what to do."),
 }

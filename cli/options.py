@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from services.errors import SettingsError
 from services.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from cli.client import ApiClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +35,18 @@ def read_settings(**overrides: object) -> Settings:
         return load_settings(None, **overrides)
     except SettingsError as error:
         raise click.UsageError(error.message) from error
+
+
+def only_collection(client: ApiClient) -> str:
+    """The name of the one collection there is, for commands that were told none; else a usage error."""
+    names = [str(collection["name"]) for collection in client.collections()]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise click.UsageError(
+            "there is no collection yet: add something with `nearfield add PATH`, or `nearfield demo`"
+        )
+    raise click.UsageError(f"there are several collections; choose one with --collection: {', '.join(names)}")
 
 
 def product_version() -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cli.options import json_option, read_settings
+from cli.options import json_option, only_collection, read_settings
 from cli.output import clean, note, print_json, wrapped
-
-if TYPE_CHECKING:
-    from cli.client import ApiClient
 
 PATIENCE_S = 30.0
 
@@ -38,7 +35,7 @@ def command(query: str, collection: str | None, limit: int, filter_text: str | N
     wanted = _filter(filter_text)
     settings = read_settings()
     with ApiClient(settings.url, patience_s=PATIENCE_S) as client:
-        name = collection or _only_collection(client)
+        name = collection or only_collection(client)
         answer = client.search(name, query, limit=limit, filter_=wanted)
     if as_json:
         print_json(answer)
@@ -55,17 +52,6 @@ def _filter(text: str | None) -> object:
         return json.loads(text)
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--filter") from None
-
-
-def _only_collection(client: ApiClient) -> str:
-    names = [str(collection["name"]) for collection in client.collections()]
-    if len(names) == 1:
-        return names[0]
-    if not names:
-        raise click.UsageError(
-            "there is no collection yet: add something with `nearfield add PATH`, or `nearfield demo`"
-        )
-    raise click.UsageError(f"there are several collections; choose one with --collection: {', '.join(names)}")
 
 
 def _hit(rank: int, hit: Mapping[str, Any]) -> str:

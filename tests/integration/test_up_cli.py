@@ -226,3 +226,33 @@ def test_the_doctor_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert checks["model"]["health"] == checks["data folder"]["health"] == "failed"
     assert all(check["advice"] for check in checks.values() if check["health"] in ("failed", "warning"))
+
+
+def test_failures_are_shown_written_down_and_tried_again(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "fine.txt").write_text("A fine text.")
+    for number in range(3):
+        (folder / f"empty{number}.html").write_text("<html><body><script>x()</script></body></html>")
+    added = ask(url, "add", str(folder), "--collection", "mixed", "--wait", code=1)
+    assert (added["ready"], added["failed"]) == (1, 3)
+    shown = ask(url, "failures", "-c", "mixed", "--match", "EMPTY1")
+    assert (shown["failed"], [entry["count"] for entry in shown["codes"]]) == (3, [3])
+    assert [Path(document["source"]).name for document in shown["documents"]] == ["empty1.html"]
+    written = tmp_path / "failed.ndjson"
+    assert ask(url, "failures", "-c", "mixed", "--export", str(written))["documents"] == 3
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert {line["code"] for line in lines} == {entry["code"] for entry in shown["codes"]}
+    again = ask(url, "failures", "-c", "mixed", "--match", "empty1", "--retry")
+    assert again["count"] == 1
+    assert again["job_id"] in [job["id"] for job in ask(url, "jobs")]
+
+
+def test_a_job_is_cancelled_and_resumed(url: str, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.ndjson"
+    rows.write_text("".join(json.dumps({"id": f"row {n}", "text": f"text {n}"}) + "\n" for n in range(3000)))
+    (job_id,) = ask(url, "add", str(rows), "--collection", "rows")["jobs"]
+    ask(url, "jobs", job_id, "--cancel")
+    ask(url, "jobs", job_id, "--resume")
+    wait_until(lambda: ask(url, "jobs", job_id)["finished_at"], "the resumed job is done")
+    assert ask(url, "jobs", job_id)["counts"]["ready"] == 3000

@@ -1,0 +1,96 @@
+"""``nearfield failures``: which documents failed, why, and another try."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import json_option, only_collection, read_settings
+from cli.output import clean, columns, note, print_json, wrapped
+
+if TYPE_CHECKING:
+    from cli.client import ApiClient
+
+
+@click.command("failures")
+@click.option("-c", "--collection", help="Which collection; not needed when there is only one.")
+@click.option("--code", default="", help="Only documents that failed for this reason, such as no-text.")
+@click.option("--match", default="", help="Only documents with this in their id, title, file name or link.")
+@click.option("-n", "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="How many to show.")
+@click.option("--retry", is_flag=True, help="Try them again instead of listing them.")
+@click.option("--export", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write all to FILE (NDJSON).")
+@json_option
+def command(
+    collection: str | None, code: str, match: str, limit: int, retry: bool, target: Path | None, as_json: bool
+) -> None:
+    """Show the documents that failed, by reason; try them again, or write them to a file.
+
+    Exit code 0 also when nothing failed.
+    """
+    from cli.client import ApiClient
+
+    if retry and target is not None:
+        raise click.UsageError("--retry and --export exclude each other")
+    settings = read_settings()
+    with ApiClient(settings.url) as client:
+        name = collection or only_collection(client)
+        if retry:
+            _tell_retry(client.retry_failures(name, code=code, match=match), as_json=as_json)
+        elif target is not None:
+            _export(client, name, target, code, match, as_json=as_json)
+        else:
+            reasons = client.failures(name)
+            documents = client.documents(name, state="failed", code=code, match=match, limit=limit)
+            _show(name, reasons, documents, limit, as_json=as_json)
+
+
+def _tell_retry(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+    elif answer["count"]:
+        click.echo(f"{answer['count']:,} documents are tried again (job {answer['job_id']}).")
+    else:
+        click.echo("There is nothing to try again.")
+
+
+def _export(client: ApiClient, name: str, target: Path, code: str, match: str, *, as_json: bool) -> None:
+    count = 0
+    with target.open("w", encoding="utf-8") as file:
+        for document in _pages(client, name, code, match):
+            error = document["error"] or {"code": "", "message": ""}
+            kept = {key: document[key] for key in ("id", "title", "source", "url", "attempts", "updated_at")}
+            file.write(json.dumps({**kept, **error}, ensure_ascii=False) + "\n")
+            count += 1
+    if as_json:
+        print_json({"file": str(target), "documents": count})
+    else:
+        click.echo(f"{count:,} failed documents written to {target}")
+
+
+def _pages(client: ApiClient, name: str, code: str, match: str) -> Iterator[dict[str, Any]]:
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.documents_page(name, state="failed", code=code, match=match, limit=500, cursor=cursor)
+        yield from page["items"]
+        cursor = page["next_cursor"]
+
+
+def _show(name: str, reasons: Mapping[str, Any], documents: list[dict[str, Any]], limit: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**reasons, "documents": documents})
+        return
+    if not reasons["failed"]:
+        click.echo(f"No document of {name!r} has failed.")
+        return
+    rows = [("REASON", "DOCUMENTS"), *((entry["code"], f"{entry['count']:,}") for entry in reasons["codes"])]
+    click.echo(columns(rows) + "\n")
+    for document in documents:
+        error = document["error"] or {"code": "", "message": ""}
+        click.echo(click.style(clean(document["title"] or document["source"] or document["id"]), bold=True))
+        click.echo(wrapped(f"{error['code']}: {error['message']}", indent="    ", lines=3))
+    if len(documents) == limit:
+        note(f"the newest {limit} are shown; --limit shows more, --export writes all to a file")
