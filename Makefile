@@ -1,6 +1,9 @@
 # Bare `make` lists the targets. Everything a target needs is set up by the target itself.
 
 DATA_DIR := .nearfield
+# The fault suite: the seed that chooses every fault (empty: its own), and where its figures go as JSON.
+SEED :=
+FIGURES := build/faults.json
 PORT := 8080
 # Further arguments for the command a target runs: make run ARGS=--no-demo, make test ARGS='-k ledger'
 ARGS :=
@@ -11,7 +14,7 @@ PYTHON = $(shell sh scripts/find-python.sh)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-embed bench-search bench-startup quality clean
+.PHONY: help setup run test check bench bench-embed bench-search bench-ingest bench-startup bench-follow bench-uploads faults faults-short fuzz quality clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -31,7 +34,7 @@ check: setup ## Lint, formatting, types and the rules of the architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: bench-embed bench-search ## Measure speed, as ratios against named baselines
+bench: bench-embed bench-search bench-ingest ## Measure speed, as ratios against named baselines
 
 bench-embed: setup ## Documents embedded per second, against sentence-transformers' own loop
 	@$(BIN)/python -m bench.embed $(ARGS)
@@ -39,8 +42,33 @@ bench-embed: setup ## Documents embedded per second, against sentence-transforme
 bench-search: setup ## Search over HTTP, against the model and Redis alone
 	@$(BIN)/python -m bench.search $(ARGS)
 
+bench-ingest: setup ## How much of the time of a bulk ingest is spent inside the model
+	@$(BIN)/python -m bench.ingest $(ARGS)
+
 bench-startup: setup ## From start to the first answer, on an empty data folder and on one with data
 	@$(BIN)/python -m bench.startup $(ARGS)
+
+fuzz: setup ## Read 20,000 broken files in the sandbox: ARGS='--seed 2 --documents FOLDER' (minutes)
+	@$(BIN)/python -m bench.fuzz $(ARGS)
+
+bench-uploads: setup ## Memory of web and worker while 200 uploads of 10 MB arrive at once
+	@$(BIN)/python -m bench.uploads $(ARGS)
+
+bench-follow: setup ## A folder followed by the whole product: all of it found, ten changes (minutes)
+	@$(BIN)/python -m bench.follow $(ARGS)
+
+faults: setup ## The fault suite in full: kills, power loss, bad networks, the n-th call (an hour; SEED=, FIGURES=)
+	@mkdir -p $(dir $(FIGURES)) && rm -f $(FIGURES)
+	@NEARFIELD_FAULTS_FULL=1 NEARFIELD_FAULT_SEED=$(SEED) NEARFIELD_FAULT_FIGURES=$(FIGURES) \
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults $(ARGS)
+	@NEARFIELD_FAULTS_FULL=1 NEARFIELD_FAULT_SCALE=0.05 NEARFIELD_FAULT_MODEL=all-MiniLM-L6-v2 \
+		NEARFIELD_FAULT_SEED=$(SEED) NEARFIELD_FAULT_FIGURES=$(FIGURES) NEARFIELD_FAULT_NAME=" (all-MiniLM-L6-v2)" \
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults/test_kill_schedule.py \
+		tests/faults/test_power_loss.py $(ARGS)
+	@cat $(FIGURES)
+
+faults-short: setup ## The fault suite in its short form, as `make test` runs it (under three minutes on two cores)
+	@NEARFIELD_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/faults $(ARGS)
 
 quality: setup ## Search quality on SciFact through the running product (minutes)
 	@$(BIN)/python -m bench.quality $(ARGS)

@@ -14,12 +14,17 @@ from services.errors import NearfieldError
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("cli.commands.up", "Start the product on this machine and stay until Ctrl-C."),
     "demo": ("cli.commands.demo", "Load the demo: the docstrings of Python's standard library."),
-    "add": ("cli.commands.add", "Add files and folders to a collection."),
+    "add": ("cli.commands.add", "Add files, folders and pages of the web to a collection."),
+    "source": ("cli.commands.source", "Follow pages, sitemaps and folders."),
     "search": ("cli.commands.search", "Search a collection by meaning."),
     "status": ("cli.commands.status", "Show the running instance, its collections and jobs."),
-    "jobs": ("cli.commands.jobs", "Show jobs; cancel, resume or retry one."),
-    "failures": ("cli.commands.failures", "Show which documents failed and why; try them again."),
+    "jobs": ("cli.commands.jobs", "List jobs, newest first; or look at one."),
+    "failures": ("cli.commands.failures", "Show the documents that failed, by reason."),
     "eval": ("cli.commands.evaluate", "Measure search quality on a folder in BEIR layout."),
+    "audit": ("cli.commands.audit", "Compare what was accepted with what can be found."),
+    "rebuild": ("cli.commands.rebuild", "Make an index or the ledger again from what was accepted."),
+    "backup": ("cli.commands.backup", "Write everything that was accepted into one file, while running."),
+    "restore": ("cli.commands.restore", "Put a backup into an empty data folder."),
     "doctor": ("cli.commands.doctor", "Check every part of this installation and say what to do."),
 }
 

@@ -56,6 +56,22 @@ class UnsupportedMedia(InvalidInput):
     code = "unsupported-media-type"
 
 
+class ExtractionFailed(NearfieldError):
+    """The process that read a document did not come to an end of its own: it crashed, or was over a limit.
+
+    Args:
+        again: whether another attempt may go better; a limit that is reached once is reached again.
+        trace: where it broke, for the log.
+    """
+
+    code = "extraction-crashed"
+
+    def __init__(self, message: str, *, code: str | None = None, again: bool = False, trace: str = "") -> None:
+        super().__init__(message, code=code)
+        self.again = again
+        self.trace = trace
+
+
 class NotFound(NearfieldError):
     """A collection, document or job that does not exist (or no longer does)."""
 
@@ -97,6 +113,12 @@ class StorageFull(Unavailable):
     """Disk or Redis memory is used up: nothing was accepted."""
 
     code = "storage-full"
+
+
+class SourceError(Unavailable):
+    """A source, or a page of one, that cannot be read now; nothing of what it brought earlier is touched."""
+
+    code = "source-unreadable"
 
 
 class SettingsError(NearfieldError):

@@ -62,6 +62,11 @@ def counters_key(collection_id: str, version: int) -> str:
     return f"{PREFIX}:s:{collection_id}:{version}"
 
 
+def near_key(collection_id: str, version: int, part: str) -> str:
+    """What near-duplicates are found by: signatures, exact hashes, and one key per band."""
+    return f"{PREFIX}:n:{collection_id}:{version}:{part}"
+
+
 def rebuild_key(collection_id: str) -> str:
     """Set by the keeper while the index of a collection is incomplete: "<searchable>/<expected>" documents."""
     return f"{PREFIX}:r:{collection_id}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -57,7 +58,31 @@ class Settings(BaseModel):
     )
     query_wait_ms: int = Field(2, ge=0, le=1000, description="How long the first query of a batch waits for company")
     web_threads: int = Field(24, ge=4, le=512, description="Threads of the web server, event streams included")
-    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body, bytes")
+    max_body_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Largest request body but for uploads and bulk lines, bytes"
+    )
+    max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="Largest upload of files at once, bytes")
+    max_bulk_bytes: int = Field(
+        16 * 1024 * 1024 * 1024, ge=1024, description="Longest body of documents one per line, bytes"
+    )
+    max_file_bytes: int = Field(
+        128 * 1024 * 1024, ge=1024, description="Largest file of one document in a format such as PDF or DOCX, bytes"
+    )
+    uploads_at_once: int = Field(4, ge=1, le=64, description="Uploads and large bodies in work at a time")
+    spool_bytes: int = Field(
+        4 * 1024 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of request bodies on their way at a time; one alone may be more",
+    )
+    memory_high_percent: int = Field(
+        90, ge=10, le=99, description="Share of a Redis's memory limit above which new documents are refused, percent"
+    )
+    disk_free_min_mb: int = Field(
+        512, ge=0, description="Free disk space below which new documents are refused, MiB; 0: not watched"
+    )
+    queue_max_documents: int = Field(
+        1_000_000, ge=1, description="Documents that may wait for a worker before new ones are refused"
+    )
     max_document_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest text of one document, bytes")
     max_query_chars: int = Field(4000, ge=16, le=100_000, description="Longest query, characters")
     search_timeout_ms: int = Field(1000, ge=10, le=60_000, description="Time limit of one index query")
@@ -66,7 +91,30 @@ class Settings(BaseModel):
     document_deadline_s: int = Field(
         900, ge=5, le=86_400, description="Time a document may take in all attempts before it is failed"
     )
+    extract_memory_mb: int = Field(
+        1024, ge=512, le=65_536, description="Memory of the process that reads one file, address space, MiB"
+    )
+    extract_cpu_s: int = Field(60, ge=1, le=3600, description="Processor time for reading one file")
+    extract_wall_s: int = Field(90, ge=1, le=3600, description="Time for reading one file")
+    extract_silence_s: int = Field(
+        15, ge=1, le=3600, description="Time that the reading of a file may show no progress before it is ended"
+    )
+    extract_output_mb: int = Field(64, ge=1, le=1024, description="Most that the reading of a file may hand back, MiB")
+    extractors: str = Field(
+        "", description="Further readers, comma separated, such as text/x-log=our_readers.logs:extract_log"
+    )
     keeper_interval_ms: int = Field(2000, ge=50, le=60_000, description="Pause between two sweeps of the keeper")
+    fetch_allow_cidrs: str = Field(
+        "", description="Networks that pages may be fetched from although they are not public, such as 10.1.0.0/16"
+    )
+    fetch_ports: str = Field("80,443", description="Ports that pages may be fetched from")
+    fetch_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Largest page that is fetched, bytes, unpacked")
+    fetch_timeout_s: int = Field(30, ge=1, le=600, description="Time limit of fetching one page, redirects included")
+    fetch_pause_ms: int = Field(1000, ge=0, le=60_000, description="Least pause between two requests to one web server")
+    source_folders: str = Field(
+        "", description="Folders of this machine that folder sources may follow, with ':' between; empty: none"
+    )
+    source_scan_s: int = Field(5, ge=1, le=86_400, description="How often followed folders are looked through")
     ledger_maxmemory_mb: int = Field(
         0, ge=0, description="Memory limit of the embedded ledger Redis, MiB; 0: fitted to the machine"
     )
@@ -82,6 +130,21 @@ class Settings(BaseModel):
     @classmethod
     def _bind_has_host_and_port(cls, value: str) -> str:
         split_bind(value)
+        return value
+
+    @field_validator("fetch_allow_cidrs")
+    @classmethod
+    def _networks_are_networks(cls, value: str) -> str:
+        for part in value.replace(",", " ").split():
+            ip_network(part, strict=False)
+        return value
+
+    @field_validator("fetch_ports")
+    @classmethod
+    def _ports_are_ports(cls, value: str) -> str:
+        ports = value.replace(",", " ").split()
+        if not ports or not all(port.isascii() and port.isdigit() and 0 < int(port) < 65_536 for port in ports):
+            raise ValueError(f"{value!r} is not a list of ports such as 80,443")
         return value
 
     @model_validator(mode="after")

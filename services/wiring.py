@@ -9,6 +9,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from services.admission.gate import Admission
+from services.admission.probes import Probes
+from services.collections.durable import CollectionFolder
 from services.collections.store import CollectionStore
 from services.collections.values import Collection
 from services.doorbell import Doorbell
@@ -17,15 +20,21 @@ from services.embedding.registry import ModelRegistry
 from services.errors import SettingsError
 from services.index.adapter import RedisIndex
 from services.ingest.accept import Acceptor
+from services.ingest.extract.plugins import parse_plugins
+from services.ingest.extract.registry import use_plugins
+from services.ingest.sandbox.limits import SandboxLimits
+from services.ingest.sandbox.sandbox import Sandbox
 from services.ingest.texts import DocumentReader
 from services.ledger.envelopes import EnvelopeStore
 from services.ledger.jobs import JobReader
 from services.ledger.ledger import Ledger
 from services.ledger.part import Limits
+from services.neardup.near_duplicates import NearDuplicates
 from services.redis_clients import Client, Profile, connect, connect_text
 from services.search.embedder import BatchedQueryEmbedder, QueryEmbedder
 from services.search.service import Searcher
 from services.settings import Settings
+from services.sources.store import SourceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,19 @@ class Services:
     ledger_client: Client
     index_client: Client
     collections: CollectionStore
+    descriptions: CollectionFolder
     models: ModelRegistry
     index: RedisIndex
     envelopes: EnvelopeStore
     ledger: Ledger
     jobs: JobReader
     acceptor: Acceptor
+    sandbox: Sandbox
     documents: DocumentReader
     search: Searcher
+    admission: Admission
+    sources: SourceStore
+    near_duplicates: NearDuplicates
 
 
 @dataclass(slots=True)
@@ -91,26 +105,42 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
     index_client = connect(settings.index_url, profile)
     text_client = connect_text(settings.ledger_url, profile)
     envelopes = EnvelopeStore(settings.data_dir / "accepted")
+    descriptions = CollectionFolder(settings.data_dir / "collections")
     ledger = Ledger(ledger_client, envelopes, Limits(deadline_s=settings.document_deadline_s))
     models = ModelRegistry(threads=settings.torch_threads, batch_tokens=settings.batch_tokens, extra=(settings.model,))
     index = RedisIndex(index_client)
+    use_plugins(parse_plugins(settings.extractors))
+    sandbox = Sandbox(settings.data_dir / "scratch", SandboxLimits.of(settings), settings.extractors)
+    admission = Admission(Probes(settings, ledger_client, index_client).read)
+    acceptor = Acceptor(
+        ledger,
+        doorbell,
+        max_document_bytes=settings.max_document_bytes,
+        max_file_bytes=settings.max_file_bytes,
+        admit=admission.admit,
+    )
     return Services(
         settings=settings,
         doorbell=doorbell,
         ledger_client=ledger_client,
         index_client=index_client,
-        collections=CollectionStore(text_client),
+        collections=CollectionStore(text_client, descriptions),
+        descriptions=descriptions,
         models=models,
         index=index,
         envelopes=envelopes,
         ledger=ledger,
         jobs=JobReader(ledger_client, text_client),
-        acceptor=Acceptor(ledger, doorbell, max_document_bytes=settings.max_document_bytes),
-        documents=DocumentReader(envelopes, settings.data_dir / "extracted"),
+        acceptor=acceptor,
+        sandbox=sandbox,
+        documents=DocumentReader(envelopes, settings.data_dir / "extracted", sandbox),
         search=Searcher(
             index,
             QueryEmbedders(models, settings).of,
             max_query_chars=settings.max_query_chars,
             timeout_ms=settings.search_timeout_ms,
         ),
+        admission=admission,
+        sources=SourceStore(ledger_client),
+        near_duplicates=NearDuplicates(index_client, ledger, acceptor),
     )

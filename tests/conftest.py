@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,10 @@ class RunningRedis:
     socket: Path
     password: str
     process: subprocess.Popen[bytes] | None = None
+    prefix: Sequence[str] = ()
+    """Put before the server's command, such as a tracer."""
+    options: Sequence[str] = ()
+    """Put after it, such as ``--enable-debug-command yes``."""
 
     @property
     def url(self) -> str:
@@ -50,7 +54,10 @@ class RunningRedis:
         )
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
-            redis_server.command(program, config), stdout=log, stderr=log, start_new_session=True
+            [*self.prefix, *redis_server.command(program, config), *self.options],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         log.close()
         self.wait_ready()

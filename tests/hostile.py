@@ -15,12 +15,18 @@ DOCUMENTS = "/collections/docs/documents"
 SEARCH = "/collections/docs/search"
 MAX_BODY = 300_000
 MAX_DOCUMENT = 100_000
+LIMITS = {
+    "max_body_bytes": MAX_BODY,
+    "max_upload_bytes": MAX_BODY,
+    "max_bulk_bytes": MAX_BODY,
+    "max_document_bytes": MAX_DOCUMENT,
+}
 MULTIPART = "multipart/form-data; boundary=b"
 
 
 @contextmanager
 def filled_api(pair: RedisPair, folder: Path) -> Iterator[Api]:
-    with make_api(pair, folder, max_body_bytes=MAX_BODY, max_document_bytes=MAX_DOCUMENT) as made:
+    with make_api(pair, folder, **LIMITS) as made:
         made.collection("docs", fields={"kind": "tag", "year": "number", "hot": "boolean", "day": "date"})
         made.add("docs", {"id": "kept", "text": "words that stay", "metadata": {"kind": "a", "year": 1}})
         made.drain()

@@ -47,7 +47,7 @@ class ProductProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", self.module, *self.arguments],
-                env={**os.environ, **self.environment},
+                env={**_plain_environment(), **self.environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -92,6 +92,11 @@ class Product:
         self.worker = self._process("workers.main", ["--heartbeat", str(self.folder / "run/worker")], environment)
         self.keeper = self._process("workers.keeper", ["--heartbeat", str(self.folder / "run/keeper")], environment)
 
+        # not among ``processes``: only tests of sources start it
+        self.collector = self._process(
+            "workers.collector", ["--heartbeat", str(self.folder / "run/collector")], environment
+        )
+
     def _process(self, module: str, arguments: list[str], environment: dict[str, str]) -> ProductProcess:
         return ProductProcess(module, arguments, environment, self.folder / f"{module}.log")
 
@@ -114,7 +119,7 @@ class Product:
         return self.port_file.exists() and self.call("GET", "/readyz")[0] == 200
 
     def stop(self) -> None:
-        for process in self.processes:
+        for process in (*self.processes, self.collector):
             process.kill()
 
     def call(
@@ -133,6 +138,11 @@ class Product:
                 return error.code, _decode(error.read())
         except OSError:
             return 0, {}
+
+
+def _plain_environment() -> dict[str, str]:
+    """Ours without the fault suite's own variables, which are no settings of the product."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("NEARFIELD_FAULT")}
 
 
 def _decode(text: bytes) -> dict[str, Any]:

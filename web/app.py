@@ -9,9 +9,10 @@ import flask
 from services.settings import Settings
 from services.wiring import Services
 from web import errors, paths, security, uploads
-from web.api import adding, collections, documents, failures, health, jobs, models, search
+from web.api import adding, collections, documents, failures, health, jobs, models, search, sources
 from web.docspage import create_docs
 from web.pages import create_pages
+from web.slots import UploadSlots
 from web.state import STATE_KEY, WebState
 from web.warmup import Warmup
 
@@ -21,6 +22,7 @@ ROUTERS = (
     collections.routes,
     adding.routes,
     documents.routes,
+    sources.routes,
     failures.routes,
     search.routes,
     jobs.routes,
@@ -40,7 +42,9 @@ def create_app(services: Services, settings: Settings | None = None) -> flask.Fl
     settings = settings or services.settings
     app = flask.Flask("web", static_folder=None, template_folder=None)
     uploads.configure(app, settings.max_body_bytes)
-    app.extensions[STATE_KEY] = WebState(services, settings, Warmup(lambda: _warm(services, settings), settings.model))
+    warmup = Warmup(lambda: _warm(services, settings), settings.model)
+    slots = UploadSlots(settings.uploads_at_once, settings.web_threads)
+    app.extensions[STATE_KEY] = WebState(services, settings, warmup, slots)
     security.register(app, settings)  # first: it gives the request its id
     paths.register(app)
     errors.register(app)

@@ -17,10 +17,10 @@ import flask
 
 from services.collections.values import Collection
 from services.errors import InvalidInput, MalformedJson, NearfieldError, TooLarge
-from services.ingest.accept import AcceptingLedger, Acceptor
+from services.ingest.accept import AcceptingLedger
 from services.ingest.values import TextInput
 from services.ledger.values import AcceptAnswer, AcceptRequest
-from web.body import NDJSON_TYPES, to_json
+from web.body import NDJSON_TYPES, require_size, to_json
 from web.errors import problem_of
 from web.idempotency import RequestKey, request_key
 from web.json_guard import parse_json
@@ -161,13 +161,16 @@ class BulkRun:
 
 
 def bulk_response(state: WebState, collection: Collection, request: flask.Request) -> flask.Response:
-    """The streamed answer to a bulk request. The first slice is taken before the status is sent."""
+    """The streamed answer to a bulk request. The first slice is taken before the status is sent.
 
-    acceptor = Acceptor(
-        JoiningLedger(state.services.ledger),
-        state.services.doorbell,
-        max_document_bytes=state.settings.max_document_bytes,
-    )
+    The body lies on the disk and is read line by line; it holds a slot until the last line has been answered.
+
+    Raises:
+        TooLarge: it is declared longer than allowed. Overloaded: no slot is free.
+    """
+    require_size(request, state.settings.max_bulk_bytes)
+    request.max_content_length = state.settings.max_bulk_bytes + 1  # werkzeug refuses one of exactly the limit
+    acceptor = state.services.acceptor.over(JoiningLedger(state.services.ledger))
 
     def add(documents: Sequence[TextInput], key: RequestKey) -> AcceptAnswer:
         return acceptor.add_texts(collection, documents, request_id=key.id, request_hash=key.hash, label="bulk upload")
@@ -180,13 +183,20 @@ def bulk_response(state: WebState, collection: Collection, request: flask.Reques
     )
     # the server's own stream reads lines byte by byte: 4 MB took 1.9 s, buffered 7 ms
     lines = run.answer(io.BufferedReader(cast(io.RawIOBase, request.stream), READ_BYTES))
-    first = next(lines)
+    give_back = state.uploads.take()
+    try:
+        first = next(lines)
+    except BaseException:
+        give_back()
+        raise
 
     def stream() -> Iterator[bytes]:
         yield first
         yield from lines
 
-    return flask.Response(stream(), content_type=NDJSON_TYPES[0])
+    response = flask.Response(stream(), content_type=NDJSON_TYPES[0])
+    response.call_on_close(give_back)
+    return response
 
 
 def _distinct(documents: list[tuple[Line, TextInput]]) -> Iterator[list[tuple[Line, TextInput]]]:

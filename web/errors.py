@@ -6,6 +6,7 @@ same ``Problem`` as HTML: they register a renderer, and every error outside the 
 
 from __future__ import annotations
 
+import errno
 import html
 import json
 import logging
@@ -19,6 +20,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from services.errors import (
     Conflict,
+    ExtractionFailed,
     IndexRebuilding,
     InvalidInput,
     MalformedJson,
@@ -26,6 +28,7 @@ from services.errors import (
     NearfieldError,
     NotFound,
     Overloaded,
+    SourceError,
     StorageFull,
     TooLarge,
     Unavailable,
@@ -39,6 +42,7 @@ log = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 RENDERER_KEY = "nearfield-page-renderer"
 RETRY_AFTER_S = 2
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 
 # The nearest class in an error's ancestry decides.
 STATUS_OF: Mapping[type[Exception], tuple[int, str]] = {
@@ -47,12 +51,14 @@ STATUS_OF: Mapping[type[Exception], tuple[int, str]] = {
     InvalidInput: (422, "Invalid input"),
     TooLarge: (413, "Too large"),
     UnsupportedMedia: (415, "Unsupported media type"),
+    ExtractionFailed: (422, "The document cannot be read"),
     NotFound: (404, "Not found"),
     Conflict: (409, "Conflict"),
     ModelError: (409, "Model not usable"),
     Unavailable: (503, "Temporarily unavailable"),
     IndexRebuilding: (503, "Index is being rebuilt"),
     Overloaded: (503, "Overloaded"),
+    SourceError: (503, "Source cannot be read"),
     StorageFull: (507, "Storage is full"),
 }
 
@@ -150,6 +156,8 @@ def problem_of(error: Exception, *, request_id: str = "") -> Problem:
     """What an exception means to the caller. Unexpected ones say nothing of their inside."""
     if isinstance(error, RedisError):
         error = _translated(error)
+    if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+        error = _exhausted(error)
     if isinstance(error, RequestRefused):
         title = HTTPStatus(error.status).phrase
         return Problem(error.status, title, error.message, error.code, error.pointer, request_id=request_id)
@@ -175,6 +183,18 @@ def _translated(error: RedisError) -> Exception:
             raise error
     except (NearfieldError, RedisError) as translated:
         return translated
+
+
+def _exhausted(error: OSError) -> NearfieldError:
+    """A resource of the process or the machine that is used up, wherever it was met."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Unavailable(
+            "too many files and connections are open at the moment; send this again. If it lasts, raise the limit of "
+            "open files (ulimit -n)",
+            code="no-file-descriptors",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return StorageFull("no room is left on a disk; free some space and send this again", retry_after_s=30)
 
 
 def _expected(error: NearfieldError, request_id: str) -> Problem:
@@ -211,10 +231,14 @@ def problem_response(problem: Problem) -> flask.Response:
     return response
 
 
+def page_text(problem: Problem) -> str:
+    """A bare HTML page, for where there is no application to render a fuller one."""
+    return f"<!doctype html><title>{html.escape(problem.title)}</title><p>{html.escape(problem.detail)}</p>"
+
+
 def plain_page(problem: Problem) -> flask.Response:
     """A bare HTML page for the case that no page renderer is registered, or that it failed itself."""
-    text = f"<!doctype html><title>{html.escape(problem.title)}</title><p>{html.escape(problem.detail)}</p>"
-    response = flask.Response(text, status=problem.status, content_type="text/html; charset=utf-8")
+    response = flask.Response(page_text(problem), status=problem.status, content_type="text/html; charset=utf-8")
     response.headers.extend(problem.headers)
     return response
 

@@ -19,6 +19,8 @@ from services.settings import load_settings
 from services.wiring import Services, build_services
 from web.app import create_app, state_of
 from web.doorbell import ThreadedDoorbell, celery_sender
+from web.incoming import Sweeper, incoming_folder, sweep, use_for_temporary_files
+from web.intake import Intake
 from web.server import Server, bind_socket, write_port_file
 
 log = logging.getLogger("nearfield.web")
@@ -44,20 +46,26 @@ def _serve(port_file: Path | None) -> int:
         )
     configure_logging(settings)
     listener = bind_socket(settings)
+    incoming = incoming_folder(settings.data_dir)
+    use_for_temporary_files(incoming)
+    sweep(incoming)
     doorbell = ThreadedDoorbell(celery_sender(settings.ledger_url))
     services = build_services(settings, doorbell=doorbell, profile=INTERACTIVE)
     _check_stores(settings.ledger_url, settings.index_url or "", services)
     app = create_app(services, settings)
-    server = Server(app, settings, listener)
+    intake = Intake(settings, standing=services.admission.standing)
+    server = Server(app, settings, listener, intake=intake, housekeeping=Sweeper(incoming))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     port = listener.getsockname()[1]
     if port_file is not None:
         write_port_file(port_file, port)
     log.info("listening on port %d of %s", port, settings.bind)
+    services.admission.start()
     state_of(app).warmup.start()
     server.run(on_stop=state_of(app).stopping.set)
     state_of(app).warmup.stop()
+    services.admission.stop()
     doorbell.close()
     return 0
 

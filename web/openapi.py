@@ -23,6 +23,7 @@ _PATH_DESCRIPTIONS = {
     "name": "The collection's name",
     "document_id": "The document's id, percent-encoded ('/' as %2F)",
     "job_id": "The job's id",
+    "source": "The source's name",
 }
 _DESCRIPTION = """Collections hold documents; documents are made searchable by jobs; searches find them by meaning.
 

@@ -48,6 +48,7 @@ def collection_json(
         },
         "fields": {field.name: field.type.value for field in collection.fields},
         "language": collection.language,
+        "near_duplicates": collection.near_duplicates.value,
         "created_at": rfc3339(collection.created_at_ms),
         "documents": {"total": _existing(counts), **counts.documents},
         "searchable": counts.searchable,

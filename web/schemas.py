@@ -54,6 +54,11 @@ class CollectionIn(Body):
         default_factory=dict, description="Metadata members that searches may filter by, with their types"
     )
     language: str = Field("en", description="Language code of most documents")
+    near_duplicates: Literal["keep", "skip", "replace"] = Field(
+        "keep",
+        description="What becomes of a document whose text another one has, word for word or nearly: 'keep' both with "
+        "a warning, 'skip' the newcomer (it ends failed), 'replace' the older one (it is deleted)",
+    )
 
 
 class CollectionPatch(Body):

@@ -67,6 +67,7 @@ class CollectionShape(TypedDict):
     chunking: ChunkingShape
     fields: dict[str, str]
     language: str
+    near_duplicates: Annotated[str, Field(description="What becomes of them: keep, skip or replace")]
     created_at: Time
     documents: Annotated[dict[str, int], Field(description="Number by state; total leaves deleted ones out")]
     searchable: int
@@ -363,11 +364,27 @@ class CheckShape(TypedDict):
     detail: str
 
 
+class ShortageShape(TypedDict):
+    """What has no room for more: a Redis's memory, a disk, the queue."""
+
+    resource: Literal["index-memory", "ledger-memory", "disk", "queue"]
+    detail: str
+
+
+class IngestionShape(TypedDict):
+    """Whether new documents are taken (``accepting``), whether workers go on with those there are, and why not."""
+
+    state: Literal["running", "paused"]
+    accepting: bool
+    reasons: list[ShortageShape]
+
+
 class ReadyShape(TypedDict):
-    """Whether searches and uploads can be served now."""
+    """Whether searches can be served now, and how ingestion stands."""
 
     status: Literal["ready", "starting", "unavailable"]
     checks: dict[str, CheckShape]
+    ingestion: IngestionShape
 
 
 class VersionShape(TypedDict):

@@ -13,6 +13,7 @@ from services.errors import NotFound
 from services.search.service import SearchAnswer, SearchRequest
 from services.settings import Settings
 from services.wiring import Services
+from web.slots import UploadSlots
 from web.warmup import Warmup
 
 STATE_KEY = "nearfield"
@@ -27,12 +28,13 @@ class WebState:
     """One per application.
 
     ``stopping`` is set when the process is asked to stop: streams end then. ``streams`` counts the event streams that
-    may run at once, because each holds a thread.
+    may run at once, because each holds a thread; ``uploads`` what may be taken in at once.
     """
 
     services: Services
     settings: Settings
     warmup: Warmup
+    uploads: UploadSlots
     stopping: threading.Event = field(default_factory=threading.Event)
     streams: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MAX_STREAMS))
     _seen: dict[str, tuple[float, Collection]] = field(default_factory=dict)

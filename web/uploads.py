@@ -1,18 +1,23 @@
-"""Multipart uploads, for the API and for the pages' forms: files with their relative paths, and little else."""
+"""Multipart uploads, for the API and for the pages' forms: files with their relative paths, and little else.
+
+The files lie on the disk: none is in memory as a whole, however long it is.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import flask
 
 from services.errors import InvalidInput, MalformedJson
 from services.ingest.values import FileInput
+from services.ledger.bodies import body_sha256
 from web.body import MULTIPART_TYPE, require_size, require_type
 from web.json_guard import escape_pointer, parse_json
+from web.spool import SpoolingRequest
 
 FILE_PART = "file"
 _TEXT_PARTS = ("metadata", "id")
@@ -31,26 +36,36 @@ class Upload:
         """What makes two uploads the same: names, bodies, ids, metadata; not the boundary."""
         for file in self.files:
             yield file.name.encode("utf-8", "replace")
-            yield hashlib.sha256(file.body).digest()
+            yield body_sha256(file.body)
             yield repr((file.id, sorted(file.metadata.items(), key=str))).encode("utf-8", "replace")
 
 
 def configure(app: flask.Flask, max_body_bytes: int) -> None:
-    """Sets Werkzeug's limits: its defaults allow a form of 500 MB of small fields."""
+    """Sets Werkzeug's limits, whose defaults allow a form of 500 MB of small fields, and where the parts go."""
+    app.request_class = SpoolingRequest
     app.config.update(MAX_CONTENT_LENGTH=max_body_bytes, MAX_FORM_PARTS=MAX_PARTS, MAX_FORM_MEMORY_SIZE=MAX_FIELD_BYTES)
+
+
+def allow_upload(request: flask.Request, limit_bytes: int) -> None:
+    """Lets the request's form be as long as an upload; to be called before anything of the form is looked at.
+
+    Raises:
+        UnsupportedMedia: the body is no multipart/form-data. TooLarge: it is declared longer than allowed.
+    """
+    require_type(request, (MULTIPART_TYPE,))
+    request.max_content_length = limit_bytes + 1  # werkzeug refuses at the end of a body of exactly the limit
+    require_size(request, limit_bytes)
 
 
 def read_upload(request: flask.Request) -> Upload:
     """The files of a multipart request. Other parts than "file", "id" and "metadata" are not looked at.
 
+    The bodies are open files, which end with the request. Call ``allow_upload`` first.
+
     Raises:
-        UnsupportedMedia: the body is no multipart/form-data.
-        TooLarge: the body is longer than allowed (Werkzeug's own limits on parts answer 413 as well).
+        StorageFull: no room for the files on the disk.
         InvalidInput: no file, "id" with several files, bad metadata.
     """
-    require_type(request, (MULTIPART_TYPE,))
-    if request.max_content_length is not None:
-        require_size(request, request.max_content_length)
     storages = [storage for storage in request.files.getlist(FILE_PART) if storage.filename]
     if not storages:
         raise InvalidInput(
@@ -68,7 +83,7 @@ def read_upload(request: flask.Request) -> Upload:
         )
     return Upload(
         tuple(
-            FileInput(storage.filename or "", storage.read(), document_id, metadata, storage.mimetype)
+            FileInput(storage.filename or "", _opened(storage.stream), document_id, metadata, storage.mimetype)
             for storage in storages
         )
     )
@@ -88,6 +103,11 @@ def refuse_unknown_parts(request: flask.Request) -> None:
                 code="unknown-member",
                 pointer=f"/{escape_pointer(name)}",
             )
+
+
+def _opened(part: object) -> io.BufferedReader:
+    """A part with a buffer: whoever looks into it reads some bytes here and some there."""
+    return io.BufferedReader(cast(io.RawIOBase, part))
 
 
 def _metadata(text: str) -> dict[str, Any]:

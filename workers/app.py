@@ -10,10 +10,12 @@ from celery import Celery
 
 from services.doorbell import BELL_QUEUE
 from services.redis_clients import broker_url
+from workers.transport import use_bell_transport
 
 
 def make_app(ledger_url: str, name: str = "nearfield-worker") -> Celery:
     """An application on the ledger's Redis, for consuming and for ringing."""
+    use_bell_transport()
     app = Celery(name, broker=broker_url(ledger_url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from services.audit.audit import Instance
+from services.audit.running import RunningAudit
 from services.errors import NearfieldError, SettingsError, Unavailable
+from services.index.clearing import IndexClearing
+from services.ledger.erasing import Erasing
 from services.ledger.keeper import Keeper, KeeperOptions, SweepReport
 from services.logs import configure_logging
 from services.redis_clients import KEEPER, require_two_servers
@@ -70,6 +74,16 @@ def build_keeper(settings: Settings) -> Keeper:
         log.warning("a Redis does not answer yet (%s); going on", type(error).__name__)
     doorbell = CeleryDoorbell(make_app(settings.ledger_url, "nearfield-keeper"))
     services = build_services(settings, doorbell=doorbell, profile=KEEPER)
+    clearing = IndexClearing(services.index_client)
+    patience_ms = max(ORPHAN_PATIENCE_MS, ORPHAN_LEASES * settings.lease_ms)
+    looked_at = Instance(
+        ledger=services.ledger,
+        index=services.index,
+        clearing=clearing,
+        envelopes=services.envelopes,
+        descriptions=services.descriptions,
+        extracted=settings.data_dir / "extracted",
+    )
     return Keeper(
         ledger=services.ledger,
         envelopes=services.envelopes,
@@ -77,7 +91,9 @@ def build_keeper(settings: Settings) -> Keeper:
         index_client=services.index_client,
         collections=services.collections,
         doorbell=doorbell,
-        options=KeeperOptions(orphan_patience_ms=max(ORPHAN_PATIENCE_MS, ORPHAN_LEASES * settings.lease_ms)),
+        options=KeeperOptions(orphan_patience_ms=patience_ms),
+        erasing=Erasing(services.ledger, services.index, clearing),
+        checks=RunningAudit(looked_at, gone=services.collections.deleted_ids, patience_s=patience_ms / 1000),
     )
 
 
@@ -99,7 +115,9 @@ def keep(keeper: Keeper, heartbeat: Heartbeat, stop: threading.Event, *, pause_s
 
 
 def _tell(report: SweepReport) -> None:
-    """Logs a sweep in which something happened."""
+    """Logs a sweep in which something happened, and what a round of the running audit found."""
+    for words in report.findings:
+        log.warning("audit: %s; `nearfield audit` says more", words)
     happened = {
         "leases ended": report.leases_ended,
         "documents failed": report.documents_failed,

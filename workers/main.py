@@ -54,6 +54,10 @@ def _work(settings: Settings, ledger_url: str, heartbeat_path: Path | None) -> i
     doorbell = CeleryDoorbell(app)
     services = build_services(settings, doorbell=doorbell, profile=BULK)
     try:
+        services.sandbox.start()  # it loads its readers while the model is loaded
+    except Unavailable as error:
+        log.error("%s", error.message)
+    try:
         services.models.load(settings.model)
     except ModelError as error:  # other collections may use another model; documents for this one fail with the reason
         log.error("the model %s cannot be loaded: %s", settings.model, error.message)

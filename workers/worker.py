@@ -15,6 +15,7 @@ from celery import Celery
 from celery.exceptions import SecurityWarning
 from redis.exceptions import RedisError
 
+from services.admission.policy import Resource
 from services.doorbell import BELL_QUEUE
 from services.ingest.pipeline import BUDGET_S, DrainReport, IngestPipeline
 from services.ingest.purge import purge_collection
@@ -26,6 +27,9 @@ from workers.tasks import register_tasks
 
 SHARED_S = 1.0
 """A slice while other collections wait: a small upload beside a bulk one needs several turns."""
+
+PAUSED_S = 0.5
+"""A slice while there is no room: what waits is looked through for removals."""
 
 DEAF = 3
 """Exit status of a worker that heard no bells; whoever supervises it starts it again."""
@@ -59,7 +63,10 @@ class Worker:
             budget_s = BUDGET_S
             with contextlib.suppress(RedisError):  # a Redis that is away is the pipeline's to tell of
                 budget_s = SHARED_S if waiting() else BUDGET_S
-            return pipeline.drain(collection_id, budget_s)
+            pausing = {shortage.resource for shortage in services.admission.standing().pausing}
+            if Resource.DISK in pausing:  # a removal writes, too
+                return DrainReport()
+            return pipeline.drain(collection_id, PAUSED_S if pausing else budget_s, removals_only=bool(pausing))
 
         def purge(collection_id: str) -> bool:
             return purge_collection(services, collection_id, on_progress=heartbeat.progress)

@@ -1,7 +1,8 @@
-"""``nearfield add``: files and folders into a collection."""
+"""``nearfield add``: files, folders and pages into a collection."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_COLLECTION = "documents"
 PATIENCE_S = 60.0
+PAGE_WAIT_S = 120.0
+POLL_S = 0.2
 _SHOWN = 10
 _ABOUT_THE_FILE = frozenset({400, 413, 415, 422})
 
@@ -56,16 +59,31 @@ class AddReport:
         return report
 
 
+class PathOrUrl(click.ParamType[Path | str]):
+    """A file or folder that exists, or a URL of a page."""
+
+    name = "path or URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """A Path, or the URL as text."""
+        from cli.following import is_url
+
+        if isinstance(value, str) and is_url(value):
+            return value
+        path: Path = click.Path(exists=True, path_type=Path).convert(value, param, ctx)
+        return path
+
+
 @click.command("add")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PathOrUrl(), metavar="PATH-OR-URL...")
 @click.option(
     "-c", "--collection", default=DEFAULT_COLLECTION, show_default=True, help="Where to; created if it is missing."
 )
 @click.option("--wait", is_flag=True, help="Return when everything is searchable (or failed).")
 @click.option("--prefix", help="Name to put before relative paths, in place of the folder's own name.")
 @json_option
-def command(paths: tuple[Path, ...], collection: str, wait: bool, prefix: str | None, as_json: bool) -> None:
-    """Add files and folders to a collection.
+def command(paths: tuple[Path | str, ...], collection: str, wait: bool, prefix: str | None, as_json: bool) -> None:
+    """Add files, folders and pages of the web to a collection. Pages are fetched by the server, once.
 
     A document's id is made from its folder's name and relative path, so adding a folder again updates what changed and
     doubles nothing. Hidden files, binaries, empty files and linked folders are passed over with a note. Exit code 1 if
@@ -75,8 +93,11 @@ def command(paths: tuple[Path, ...], collection: str, wait: bool, prefix: str | 
 
     settings = read_settings()
     with ApiClient(settings.url, patience_s=PATIENCE_S) as client, progress(wanted=not as_json) as bars:
-        report = AddReport(collection, created=_ensure_collection(client, collection))
-        _send(client, report, paths, prefix, bars)
+        report = AddReport(collection, created=ensure_collection(client, collection))
+        _send(client, report, [path for path in paths if isinstance(path, Path)], prefix, bars)
+        for url in paths:
+            if isinstance(url, str):
+                _add_page(client, report, url, wait=wait)
         if wait and report.jobs:
             _wait(client, report, bars)
     if as_json:
@@ -87,7 +108,7 @@ def command(paths: tuple[Path, ...], collection: str, wait: bool, prefix: str | 
         raise click.exceptions.Exit(1)
 
 
-def _ensure_collection(client: ApiClient, name: str) -> bool:
+def ensure_collection(client: ApiClient, name: str) -> bool:
     """Makes the collection if it is missing; True if it did."""
     from cli.api_errors import ApiProblem
 
@@ -151,16 +172,54 @@ def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> N
     report.jobs.append(str(answer["job_id"]))
 
 
+def _add_page(client: ApiClient, report: AddReport, url: str, *, wait: bool) -> None:
+    """Has the server fetch a page once, and waits until it has."""
+    from cli.client import segment
+    from cli.files import Skipped
+    from cli.following import add_source, wait_for_sync
+
+    source, new = add_source(client, report.collection, {"location": url, "kind": "url", "every_s": 0})
+    before = None if new else source["last_sync_at"]
+    source = wait_for_sync(client, report.collection, source["name"], before, PAGE_WAIT_S)
+    if source["state"] != "idle":
+        reason = (source["error"] or {}).get(
+            "message"
+        ) or "it was not fetched in time; `nearfield source list` tells more"
+        report.skipped.append(Skipped(url, reason, refused=True))
+        return
+    counts = source["counts"]
+    report.accepted += counts["added"] + counts["changed"]
+    report.unchanged += counts["unchanged"]
+    if wait:
+        path = f"/collections/{segment(report.collection)}/documents/{segment(source['location'])}"
+        document = wait_for_document(client, path)
+        if document["state"] == "failed":
+            report.failed_count += 1
+            report.failed.append({"id": document["id"], "source": url, "error": document["error"]})
+        else:
+            report.ready += 1
+
+
+def wait_for_document(client: ApiClient, path: str) -> Mapping[str, Any]:
+    """Polls a document until its work is over."""
+    while True:
+        document: Mapping[str, Any] = client.call("GET", path)
+        if document["state"] not in ("pending", "processing"):
+            return document
+        time.sleep(POLL_S)
+
+
 def _wait(client: ApiClient, report: AddReport, bars: Progress) -> None:
     def told(jobs: Sequence[Mapping[str, Any]]) -> None:
         bars.update("searchable", sum(job["done"] for job in jobs), sum(job["counts"]["total"] for job in jobs))
 
     jobs = client.wait_for_jobs(report.jobs, told)
-    report.ready = sum(job["counts"]["ready"] for job in jobs)
-    report.failed_count = sum(job["counts"]["failed"] for job in jobs)
-    if report.failed_count:
+    report.ready += sum(job["counts"]["ready"] for job in jobs)
+    failed_here = sum(job["counts"]["failed"] for job in jobs)
+    report.failed_count += failed_here
+    if failed_here:
         failed = client.failed_documents(report.collection, set(report.jobs), limit=100)
-        report.failed = [{"id": item["id"], "source": item["source"], "error": item["error"]} for item in failed]
+        report.failed += [{"id": item["id"], "source": item["source"], "error": item["error"]} for item in failed]
 
 
 def _tell(report: AddReport, *, waited: bool) -> None:

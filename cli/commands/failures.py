@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     collection: str | None, code: str, match: str, limit: int, retry: bool, target: Path | None, as_json: bool
 ) -> None:
-    """Show the documents that failed, by reason; try them again, or write them to a file.
+    """Show the documents that failed, by reason. Try them again, or write them to a file.
 
     Exit code 0 also when nothing failed.
     """

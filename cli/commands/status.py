@@ -33,6 +33,7 @@ def command(as_json: bool) -> None:
         for name, check in ready["checks"].items():
             if not check["ok"]:
                 click.echo(f"  {name}: {clean(check['detail'])}")
+        _show_ingestion(ready.get("ingestion"))
         _show_collections(collections)
         _show_jobs(jobs)
     if ready["status"] != "ready":
@@ -41,6 +42,16 @@ def command(as_json: bool) -> None:
 
 def _ok(ready: Mapping[str, Any], check: str) -> bool:
     return bool(ready["checks"].get(check, {}).get("ok", False))
+
+
+def _show_ingestion(ingestion: Mapping[str, Any] | None) -> None:
+    """A line per shortage; nothing while all is well."""
+    if not ingestion or ingestion["accepting"]:
+        return
+    state = "ingestion is paused" if ingestion["state"] == "paused" else "ingestion goes on"
+    click.echo(f"  new documents are refused, {state}, searches go on:")
+    for reason in ingestion["reasons"]:
+        click.echo(f"    {clean(reason['detail'])}")
 
 
 def _show_collections(collections: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli.doctor.finding import Finding, failed, ok, skipped, warning
+from cli.doctor.stores import stored_data
 from cli.up import embedded
 from cli.up.folder import DATA_VERSION, DataFolder
 from cli.up.redis_server import RedisRole, find_redis
@@ -28,7 +29,9 @@ def look_at_parts(settings: Settings) -> Iterator[Finding]:
         yield from given_servers(settings.ledger_url, settings.index_url)
     else:
         yield embedded_redis()
-    yield data_folder(DataFolder(settings.data_dir.expanduser().absolute()))
+    folder = DataFolder(settings.data_dir.expanduser().absolute())
+    yield data_folder(folder)
+    yield from stored_data(folder)
     yield model(settings.model)
 
 

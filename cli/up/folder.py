@@ -12,7 +12,23 @@ from pathlib import Path
 from services.errors import Conflict, NearfieldError, StorageFull
 
 DATA_VERSION = 1
-_OURS = {"VERSION", "lock", "run.json", "secret", "redis", "logs", "run", "accepted", "extracted", "demo.json"}
+_OURS = {
+    "VERSION",
+    "lock",
+    "run.json",
+    "secret",
+    "redis",
+    "logs",
+    "run",
+    "accepted",
+    "extracted",
+    "demo.json",
+    "collections",
+    "incoming",
+    "marks.ndjson",
+    "ledger-keys.ndjson",
+    "backup-staging",
+}
 _HARMLESS = {"lost+found"}
 
 

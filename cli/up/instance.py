@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.up import embedded
 from cli.up.address import browser_url, check_free, is_loopback
 from cli.up.child import Child, ChildSpec
+from cli.up.damage import damaged_store, require_finished_rebuild, speaks_of_damage
 from cli.up.folder import DataFolder
 from cli.up.probe import ReadyProbe, read_port
 from cli.up.redis_server import find_redis
@@ -17,7 +19,7 @@ from cli.up.run_record import RunRecord, take_lock, write_run
 from cli.up.screen import Screen
 from cli.up.supervisor import StopRequested, Supervisor
 from services.demo.marker import read_marker
-from services.errors import Unavailable
+from services.errors import NearfieldError, Unavailable
 from services.settings import Settings, split_bind
 
 REDIS_START_LIMIT_S = 300.0  # an index of a million chunks is rebuilt while it loads
@@ -28,8 +30,11 @@ _PYTHON = (sys.executable, "-P", "-m")
 _DEMO_NICENESS = 5
 
 
-def run(settings: Settings, screen: Screen, version: str) -> None:
+def run(settings: Settings, screen: Screen, version: str, *, watch: Sequence[str] = ()) -> None:
     """Runs the product on ``settings.data_dir`` until a stop signal comes.
+
+    Args:
+        watch: folders to be followed from now on; the settings allow them.
 
     Raises:
         NearfieldError: it could not be started; everything that was, is stopped again.
@@ -41,7 +46,7 @@ def run(settings: Settings, screen: Screen, version: str) -> None:
         host, port = split_bind(settings.bind)
         if port:
             check_free(host, port)
-        Instance(folder, settings, screen, lock).run(version)
+        Instance(folder, settings, screen, lock, watch).run(version)
     finally:
         os.close(lock)
 
@@ -49,11 +54,14 @@ def run(settings: Settings, screen: Screen, version: str) -> None:
 class Instance:
     """One run of the product: what is started, in which order, and the record of it."""
 
-    def __init__(self, folder: DataFolder, settings: Settings, screen: Screen, lock: int) -> None:
+    def __init__(
+        self, folder: DataFolder, settings: Settings, screen: Screen, lock: int, watch: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
         self._settings = settings
         self._screen = screen
         self._host, self._port = split_bind(settings.bind)
+        self._watch = tuple(watch)
         self._url = ""
         self._started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._runtime = embedded.make_runtime_folder()
@@ -93,6 +101,8 @@ class Instance:
         )
         beat = self._folder.run / "keeper.heartbeat"  # not before: nothing is in a hurry for it, and imports cost
         self._add("keeper", "workers.keeper", "--heartbeat", str(beat), beat=beat)
+        beat = self._folder.run / "collector.heartbeat"
+        self._add("collector", "workers.collector", "--heartbeat", str(beat), beat=beat)
         self._listening(read_port(port_file) or self._port)
 
     def _start_stores(self) -> list[tuple[embedded.EmbeddedServer, Child]]:
@@ -105,6 +115,7 @@ class Instance:
         if given[0] and given[1]:
             check_given_servers(given[0], given[1])
             return []
+        require_finished_rebuild(self._folder)
         program = find_redis()
         ledger, index = embedded.embedded_servers(self._settings, self._runtime, self._folder.password())
         stores = [(server, self._supervisor.add(server.spec(program, self._folder))) for server in (ledger, index)]
@@ -113,9 +124,14 @@ class Instance:
         return stores
 
     def _wait_for_store(self, server: embedded.EmbeddedServer, child: Child) -> None:
-        self._supervisor.wait_for(
-            lambda: embedded.is_up(server), what=child.spec.name, limit_s=REDIS_START_LIMIT_S, essential=[child]
-        )
+        try:
+            self._supervisor.wait_for(
+                lambda: embedded.is_up(server), what=child.spec.name, limit_s=REDIS_START_LIMIT_S, essential=[child]
+            )
+        except NearfieldError as error:
+            if speaks_of_damage(child.tail()):
+                raise damaged_store(server.role.name, self._folder, child.tail()) from error
+            raise
 
     def _add(self, name: str, module: str, *arguments: str, beat: Path | None = None, nice: int = 0) -> Child:
         command = (*_PYTHON, module, *arguments)
@@ -134,6 +150,9 @@ class Instance:
         self._screen.listening(self._url, demo=demo)
         if demo:
             self._supervisor.add(self._demo_spec())
+        for number, folder in enumerate(self._watch, start=1):
+            command = (*_PYTHON, "cli.main", "source", "add", folder)
+            self._supervisor.add(ChildSpec(name=f"watch-{number}", command=command, oneshot=True))
         probe = ReadyProbe(self._url)
         self._supervisor.wait_for(probe.ready, what="search", limit_s=float("inf"), poll_s=0.1)
         self._screen.ready(self._url)
@@ -158,6 +177,7 @@ def _child_environment(folder: DataFolder, settings: Settings) -> dict[str, str]
         "PYTHONUNBUFFERED": "1",
         "NEARFIELD_DATA_DIR": str(folder.root),
         "NEARFIELD_BIND": settings.bind,
+        "NEARFIELD_SOURCE_FOLDERS": settings.source_folders,
     }
 
 

@@ -10,7 +10,15 @@ import json
 
 from redis_om import Field, HashModel
 
-from services.collections.values import Algorithm, Chunking, Collection, FieldSpec, FieldType, VectorType
+from services.collections.values import (
+    Algorithm,
+    Chunking,
+    Collection,
+    FieldSpec,
+    FieldType,
+    NearDuplicatePolicy,
+    VectorType,
+)
 from services.ids import PREFIX
 from services.redis_clients import TextClient
 
@@ -30,6 +38,7 @@ class CollectionRecord(HashModel, index=True):  # type: ignore[call-arg, misc]
     language: str
     created_at_ms: int
     version: int
+    near_duplicates: str = NearDuplicatePolicy.KEEP.value  # records of earlier versions have none
 
     class Meta:
         """Where the records lie; ``bind`` sets the connection."""
@@ -60,6 +69,7 @@ def to_record(collection: Collection) -> CollectionRecord:
         language=collection.language,
         created_at_ms=collection.created_at_ms,
         version=collection.version,
+        near_duplicates=collection.near_duplicates.value,
     )
 
 
@@ -80,4 +90,5 @@ def from_record(record: CollectionRecord) -> Collection:
         language=record.language,
         created_at_ms=record.created_at_ms,
         version=record.version,
+        near_duplicates=NearDuplicatePolicy(record.near_duplicates),
     )

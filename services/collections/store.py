@@ -6,6 +6,7 @@ A deleted collection loses its name at once; its id waits in a set until workers
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import re
@@ -18,9 +19,18 @@ from typing import ParamSpec, TypeVar
 from redis_om import NotFoundError
 
 from services.collections import models
+from services.collections.durable import CollectionFolder
 from services.collections.models import CollectionRecord, from_record, to_record
-from services.collections.values import Algorithm, Chunking, Collection, FieldSpec, VectorType
-from services.errors import Conflict, InvalidInput, NotFound
+from services.collections.values import (
+    DEFAULT_SIZE_TOKENS,
+    Algorithm,
+    Chunking,
+    Collection,
+    FieldSpec,
+    NearDuplicatePolicy,
+    VectorType,
+)
+from services.errors import Conflict, InvalidInput, NotFound, Unavailable
 from services.ids import PREFIX, new_collection_id
 from services.ledger.redis_link import redis_errors
 from services.redis_clients import TextClient
@@ -52,6 +62,7 @@ class NewCollection:
     chunking: Chunking = DEFAULT_CHUNKING
     fields: tuple[FieldSpec, ...] = ()
     language: str = "en"
+    near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.KEEP
 
 
 def _ledger_errors(method: Callable[P, T]) -> Callable[P, T]:
@@ -70,10 +81,12 @@ class CollectionStore:
 
     Args:
         client: a client of the ledger that decodes replies to str (redis-om asks for one).
+        descriptions: where descriptions are kept as files too; None: nowhere.
     """
 
-    def __init__(self, client: TextClient) -> None:
+    def __init__(self, client: TextClient, descriptions: CollectionFolder | None = None) -> None:
         self._client = client
+        self._descriptions = descriptions
         models.bind(client)
         scripts = files(__package__).joinpath("lua")
         self._rename = client.register_script(scripts.joinpath("rename.lua").read_text("utf-8"))
@@ -101,11 +114,15 @@ class CollectionStore:
             fields=new.fields,
             language=new.language,
             created_at_ms=time.time_ns() // 1_000_000,
+            near_duplicates=new.near_duplicates,
         )
         record = to_record(collection)
+        self._describe(collection)  # before it has a name: what cannot be described durably does not come to be
         record.save()
         if not self._client.hsetnx(NAMES_KEY, new.name, collection.id):
             CollectionRecord.delete(collection.id)
+            if self._descriptions is not None:
+                self._descriptions.forget(collection.id)
             raise _name_taken(new.name)
         return collection
 
@@ -163,7 +180,9 @@ class CollectionStore:
             raise _name_taken(str(new_name))
         if answer == "unknown":
             raise self._unknown(name)
-        return self.get(new_name or name)
+        updated = self.get(new_name or name)
+        self._describe(updated)
+        return updated
 
     @_ledger_errors
     def delete(self, name: str) -> Collection:
@@ -171,6 +190,9 @@ class CollectionStore:
         collection = self.get(name)
         if self._delete(keys=[NAMES_KEY, GONE_KEY], args=[name, collection.id]) == "unknown":
             raise self._unknown(name)
+        if self._descriptions is not None:
+            with contextlib.suppress(Unavailable):  # it is deleted; the keeper has the file follow
+                self._descriptions.bury(collection.id)
         return collection
 
     @_ledger_errors
@@ -183,6 +205,10 @@ class CollectionStore:
         """Ends a deletion: nothing of the collection is left anywhere."""
         CollectionRecord.delete(collection_id)
         self._client.srem(GONE_KEY, collection_id)
+
+    def _describe(self, collection: Collection) -> None:
+        if self._descriptions is not None:
+            self._descriptions.keep(collection)
 
     def _unknown(self, name: str) -> NotFound:
         names = [str(known) for known in self._client.hkeys(NAMES_KEY)]
@@ -220,12 +246,13 @@ def _check(new: NewCollection) -> None:
         )
     if chunking.size_tokens is not None and not 16 <= chunking.size_tokens <= 8192:
         raise InvalidInput(
-            f"size_tokens is {chunking.size_tokens}; allowed are 16 to 8192, or leave it out for the model's limit",
+            f"size_tokens is {chunking.size_tokens}; allowed are 16 to 8192, or leave it out for {DEFAULT_SIZE_TOKENS}",
             pointer="/chunking/size_tokens",
         )
-    if not 0 <= chunking.overlap_tokens <= (chunking.size_tokens or 128) // 2:
+    most = (chunking.size_tokens or DEFAULT_SIZE_TOKENS) // 2
+    if not 0 <= chunking.overlap_tokens <= most:
         raise InvalidInput(
-            f"overlap_tokens is {chunking.overlap_tokens}; allowed are 0 to half of size_tokens",
+            f"overlap_tokens is {chunking.overlap_tokens}; allowed are 0 to {most}, half of size_tokens",
             pointer="/chunking/overlap_tokens",
         )
 

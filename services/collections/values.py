@@ -29,12 +29,23 @@ class VectorType(StrEnum):
     FLOAT32 = "float32"
 
 
+class NearDuplicatePolicy(StrEnum):
+    """What becomes of a document whose text another one has already, word for word or nearly."""
+
+    KEEP = "keep"
+    SKIP = "skip"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
     """A declared field: metadata of this name is validated and can be filtered by."""
 
     name: str
     type: FieldType
+
+
+DEFAULT_SIZE_TOKENS = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Collection:
     language: str
     created_at_ms: int
     version: int = 1
+    near_duplicates: NearDuplicatePolicy = NearDuplicatePolicy.KEEP
 
     def field(self, name: str) -> FieldSpec | None:
         """The declared field of that name, or None."""

@@ -130,6 +130,13 @@ class VectorIndex(Protocol):
         """The state of the collection's live index; raises IndexRebuilding when it does not exist."""
         ...
 
+    def is_scanning(self, collection: Collection) -> bool:
+        """Whether the engine is still reading existing chunks into the index: searches find only some of them.
+
+        It does so for seconds after a restart, and nothing in a search's reply says so. Raises as ``info``.
+        """
+        return self.info(collection).indexing
+
     def purge(self, collection_id: str, limit: int) -> int:
         """Removes about ``limit`` keys of a deleted collection; returns how many went, 0 when nothing is left."""
         ...

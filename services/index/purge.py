@@ -46,8 +46,8 @@ def purge_keys(client: Client, collection_id: str, limit: int) -> int:
 
 
 def _scan(client: Client, cursor: int, collection_id: str, count: int) -> tuple[int, list[bytes]]:
-    """One step of SCAN over chunks, heads and counters of a collection."""
-    pattern = f"{PREFIX}:[chs]:{collection_id}:*"
+    """One step of SCAN over chunks, heads, counters and signatures of a collection."""
+    pattern = f"{PREFIX}:[chns]:{collection_id}:*"
     following, keys = client.execute_command("SCAN", cursor, "MATCH", pattern, "COUNT", count)
     return int(following), list(keys)
 

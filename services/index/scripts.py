@@ -33,9 +33,13 @@ class Script:
 
 @cache
 def load(name: str, *, changes_document: bool = False) -> Script:
-    """The script ``lua/<name>.lua``; one that changes a document gets ``common.lua`` put before it."""
+    """The script ``lua/<name>.lua``; one that changes a document gets ``common.lua`` put before it.
+
+    A first line of flags (``#!lua flags=...``) stays the first: a removal is allowed where memory is used up.
+    """
     folder = files(__package__).joinpath("lua")
     text = folder.joinpath(f"{name}.lua").read_text("utf-8")
     if changes_document:
-        text = folder.joinpath("common.lua").read_text("utf-8") + text
+        flags, rest = text.split("\n", 1) if text.startswith("#!") else ("", text)
+        text = flags + "\n" * bool(flags) + folder.joinpath("common.lua").read_text("utf-8") + rest
     return Script(text, hashlib.sha1(text.encode("utf-8"), usedforsecurity=False).hexdigest())

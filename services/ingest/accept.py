@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from services.collections.values import Collection
@@ -28,6 +28,10 @@ class AcceptingLedger(Protocol):
         ...
 
 
+def admit_all() -> None:
+    """The admission of an acceptor that nothing holds back."""
+
+
 class Acceptor:
     """Checks, hashes and hands over; rings the doorbell when nobody has.
 
@@ -35,12 +39,35 @@ class Acceptor:
         ledger: where requests are stored and remembered.
         doorbell: wakes the workers.
         max_document_bytes: the largest text of one document.
+        max_file_bytes: the largest file of one document, for formats that are longer than their text; 0: the same.
+        admit: asked before anything new is taken; raises StorageFull or Overloaded while there is no room. Removals
+            are always taken, because they make room.
     """
 
-    def __init__(self, ledger: AcceptingLedger, doorbell: Doorbell, *, max_document_bytes: int) -> None:
+    def __init__(
+        self,
+        ledger: AcceptingLedger,
+        doorbell: Doorbell,
+        *,
+        max_document_bytes: int,
+        max_file_bytes: int = 0,
+        admit: Callable[[], None] = admit_all,
+    ) -> None:
         self._ledger = ledger
         self._doorbell = doorbell
         self._max_bytes = max_document_bytes
+        self._max_file_bytes = max_file_bytes or max_document_bytes
+        self._admit = admit
+
+    def over(self, ledger: AcceptingLedger) -> Acceptor:
+        """The same acceptor handing over to another ledger."""
+        return Acceptor(
+            ledger,
+            self._doorbell,
+            max_document_bytes=self._max_bytes,
+            max_file_bytes=self._max_file_bytes,
+            admit=self._admit,
+        )
 
     def add_texts(
         self,
@@ -61,8 +88,10 @@ class Acceptor:
 
         Raises:
             InvalidInput: with a pointer that begins with the document's position, such as "/0/metadata/year".
-            Conflict, NotFound, StorageFull, Unavailable: as ``Ledger.accept``.
+            Conflict, NotFound, StorageFull, Unavailable: as ``Ledger.accept``; StorageFull and Overloaded also when
+                there is no room for more.
         """
+        self._admit()
         prepared = []
         for position, given in enumerate(documents):
             document_id = given.id if given.id is not None else _made_id(collection, request_id, position)
@@ -85,12 +114,10 @@ class Acceptor:
 
         Raises:
             InvalidInput: what is wrong with the first bad file; the message begins with its name.
-            Conflict, NotFound, StorageFull, Unavailable: as ``Ledger.accept``.
+            Conflict, NotFound, StorageFull, Overloaded, Unavailable: as ``add_texts``.
         """
-        prepared = [
-            prepare_file(collection, given, max_bytes=self._max_bytes, pointer=f"/{position}")
-            for position, given in enumerate(files)
-        ]
+        self._admit()
+        prepared = [self._prepare(collection, given, position) for position, given in enumerate(files)]
         _require_distinct(prepared)
         if not label:
             label = clean_file_name(files[0].name) if len(files) == 1 else f"{len(files):,} files"
@@ -101,7 +128,7 @@ class Acceptor:
         found: list[InvalidInput | None] = []
         for position, given in enumerate(files):
             try:
-                prepare_file(collection, given, max_bytes=self._max_bytes, pointer=f"/{position}")
+                self._prepare(collection, given, position)
             except InvalidInput as error:
                 found.append(error)
             else:
@@ -109,22 +136,50 @@ class Acceptor:
         return found
 
     def delete(
-        self, collection: Collection, document_ids: Sequence[str], *, request_id: str = "", request_hash: str = ""
+        self,
+        collection: Collection,
+        document_ids: Sequence[str],
+        *,
+        request_id: str = "",
+        request_hash: str = "",
+        label: str = "",
+        not_after: int = 0,
     ) -> AcceptAnswer:
-        """Takes removals; a document that is not there is answered "unchanged". Raises as ``add_texts``."""
+        """Takes removals; a document that is not there is answered "unchanged". Raises as ``add_texts``.
+
+        Args:
+            not_after: a document that has a version newer than this generation is left alone ("stale"); 0: none is.
+        """
         prepared = []
         for position, document_id in enumerate(document_ids):
             check_document_id(document_id, pointer=f"/{position}")
             prepared.append(NewDocument(id=document_id, kind=DocumentKind.DELETE))
-        label = "delete 1 document" if len(prepared) == 1 else f"delete {len(prepared):,} documents"
-        return self._accept(collection, prepared, list(document_ids), request_id, request_hash, label)
+        label = label or ("delete 1 document" if len(prepared) == 1 else f"delete {len(prepared):,} documents")
+        return self._accept(
+            collection, prepared, list(document_ids), request_id, request_hash, label, not_after=not_after
+        )
 
     def add_children(
         self, collection: Collection, documents: Sequence[NewDocument], *, job_id: str, generation: int
     ) -> AcceptAnswer:
-        """Takes prepared rows of a source, or their removals, into the source's own job and generation."""
+        """Takes prepared rows of a source, or their removals, into the source's own job and generation.
+
+        Raises:
+            StorageFull, Overloaded: there is no room for more documents now; the source can go on later.
+        """
+        if any(document.kind is not DocumentKind.DELETE for document in documents):
+            self._admit()
         return self._hand_over(
             AcceptRequest(collection.id, tuple(documents), job_id=job_id, generation=generation), collection
+        )
+
+    def _prepare(self, collection: Collection, given: FileInput, position: int) -> NewDocument:
+        return prepare_file(
+            collection,
+            given,
+            max_bytes=self._max_bytes,
+            max_file_bytes=self._max_file_bytes,
+            pointer=f"/{position}",
         )
 
     def _accept(
@@ -135,6 +190,8 @@ class Acceptor:
         request_id: str,
         request_hash: str,
         label: str,
+        *,
+        not_after: int = 0,
     ) -> AcceptAnswer:
         _check_request_id(request_id)
         if request_id and not request_hash:
@@ -147,6 +204,7 @@ class Acceptor:
             request_id=request_id,
             request_hash=request_hash,
             label=label[:MAX_LABEL_CHARS],
+            not_after=not_after,
         )
         return self._hand_over(request, collection)
 

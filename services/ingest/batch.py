@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +11,13 @@ from functools import partial
 from services.collections.values import Collection
 from services.errors import Unavailable
 from services.index.protocol import VectorIndex
+from services.index.values import Outcome
 from services.ingest.model import CollectionModel
 from services.ingest.settling import Settlement
 from services.ingest.shelf import Shelf
 from services.ingest.work import Work, estimate_tokens
 from services.ledger.values import LeaseLost
+from services.neardup.near_duplicates import NearDuplicates, Written
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class Embedding:
 
     Args:
         index: where they are written.
+        near_duplicates: that look at what has been written.
         collection: in the index version that the claim names.
         model: gives the embedder.
         settlement: where they end.
@@ -38,6 +42,7 @@ class Embedding:
     """
 
     index: VectorIndex
+    near_duplicates: NearDuplicates
     collection: Collection
     model: CollectionModel
     settlement: Settlement
@@ -98,19 +103,31 @@ class Embedding:
         return shares
 
     def _add_vectors(self, shares: Sequence[Share]) -> None:
+        began = time.monotonic()
         vectors = self.model.embedder().embed_documents([text for _, texts in shares for text in texts])
+        took_s = time.monotonic() - began
+        chars = sum(len(text) for _, texts in shares for text in texts) or 1
         start = 0
         for work, texts in shares:
             work.vectors.extend(vectors[start : start + len(texts)])
             start += len(texts)
+            work.watch.embed_s += took_s * sum(map(len, texts)) / chars
 
     def _write(self, work: Work) -> None:
-        outcome = self.index.write(self.collection, work.head(), work.chunks())
+        began = time.monotonic()
+        head = work.head()
+        outcome = self.index.write(self.collection, head, work.chunks())
+        written = Written(head.id, work.claimed.doc_hash, head.generation, head.text_hash, outcome.sequence)
+        resembles: tuple[str, ...] = ()
+        if outcome.outcome is not Outcome.STALE:
+            resembles = self.near_duplicates.settle(self.collection, written, work.signature)
+        work.watch.write_s += time.monotonic() - began
         self.settlement.written(
             work.claimed,
             work.attempt,
             outcome,
             title=work.title,
-            warnings=work.warnings,
+            warnings=work.warnings + resembles,
             old_text=self.old_text(work),
+            timings=work.watch.timings(),
         )

@@ -45,15 +45,17 @@ def section_cuts(headings: Sequence[Heading], end: int) -> list[int]:
     return sorted({heading.start for heading in headings if 0 < heading.start < end})
 
 
+def past_blanks(text: str, start: int, end: int) -> int:
+    """The first position from ``start`` on that is not white space, or ``end``."""
+    while start < end and text[start].isspace():
+        start += 1
+    return start
+
+
 def glue(text: str, headings: Sequence[Heading]) -> Callable[[int], bool]:
     """Tells of a position whether a cut there would part a heading from the text it announces."""
     starts = [heading.start for heading in headings]
-    ends = []
-    for heading in headings:
-        end = heading.end
-        while end < len(text) and text[end].isspace():
-            end += 1
-        ends.append(end)
+    ends = [past_blanks(text, heading.end, len(text)) for heading in headings]
 
     def is_glued(position: int) -> bool:
         before = bisect_left(starts, position) - 1

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.collections.values import Chunking
+from services.collections.values import DEFAULT_SIZE_TOKENS, Chunking
+from services.ingest.blocks import BlockMap, map_blocks
 from services.ingest.cleaning import strip_invisible
 from services.ingest.cutting import Limits, cut
 from services.ingest.headings import HeadingPaths
@@ -25,7 +26,6 @@ from services.ingest.values import Extracted
 if TYPE_CHECKING:
     from services.embedding.protocol import TokenCounter
 
-DEFAULT_SIZE_TOKENS = 192
 _TITLE_SHARE = 4  # of the budget, the title may take a quarter and the headings an eighth
 _HEADING_SHARE = 8
 _MIN_TEXT_TOKENS = 8
@@ -49,6 +49,16 @@ class Piece:
     embedded: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """The document that is being cut; ``title`` is short enough to stand before every chunk."""
+
+    text: str
+    title: str
+    paths: HeadingPaths
+    blocks: BlockMap | None
+
+
 class Chunker:
     """Cuts documents for one model.
 
@@ -65,14 +75,14 @@ class Chunker:
         size = min(chunking.size_tokens or DEFAULT_SIZE_TOKENS, max_tokens)
         if self._whole:
             size = max_tokens
-        self._budget = max(size - special_tokens, 2 * _MIN_TEXT_TOKENS)
+        self._budget = max(size - special_tokens, _MIN_TEXT_TOKENS)
         self._overlap = chunking.overlap_tokens
 
     def cut(self, extracted: Extracted, title: str, tick: Callable[[], None] = lambda: None) -> list[Piece]:
         """The chunks of a document, in order; a document without text has one empty chunk that carries its title.
 
         Args:
-            extracted: its text and headings.
+            extracted: its text, headings and blocks.
             title: what stands before every chunk when it is embedded.
             tick: called on progress.
         """
@@ -89,34 +99,47 @@ class Chunker:
         limits = Limits(room - overlap, (room - overlap) * _CHARS_PER_TOKEN, overlap)
         pieces: list[Piece] = []
         tokens = map_tokens(text, self._counter)
+        blocks = map_blocks(extracted, tokens, max_tokens=limits.tokens, max_chars=limits.chars)
+        sheet = _Sheet(text, title, paths, blocks)
         tick()
-        for start, end in cut(text, extracted.headings, tokens, limits):
-            self._add(pieces, text, start, end, title, paths)
+        for start, end in cut(text, extracted.headings, tokens, limits, blocks):
+            self._add(pieces, sheet, start, end)
             if len(pieces) % _PIECES_PER_TICK == 0:
                 tick()
         return pieces
 
-    def _add(self, pieces: list[Piece], text: str, start: int, end: int, title: str, paths: HeadingPaths) -> None:
+    def _add(self, pieces: list[Piece], sheet: _Sheet, start: int, end: int) -> None:
         """Appends the piece, in halves where the model counts more tokens in it than were seen before cutting."""
+        text = sheet.text
         start, end = _trimmed(text, start, end)
         if start == end:
             return
-        heading, above = paths.at(start)
-        embedded = self._embedded(title, above, text[start:end])
+        heading, above = sheet.paths.at(start)
+        header = sheet.blocks.header_above(start) if sheet.blocks is not None else ""
+        embedded = self._embedded(sheet.title, above, header, text[start:end])
         before = pieces[-1].end if pieces else 0
         if embedded is None and start < before:  # what it repeats of the piece before is the first to go
-            self._add(pieces, text, before, end, title, paths)
+            self._add(pieces, sheet, before, end)
         elif embedded is None:
-            middle = _middle(text, start, end)
-            self._add(pieces, text, start, middle, title, paths)
-            self._add(pieces, text, middle, end, title, paths)
+            middle = sheet.blocks.middle(start, end) if sheet.blocks is not None else None
+            middle = _middle(text, start, end) if middle is None else middle
+            self._add(pieces, sheet, start, middle)
+            self._add(pieces, sheet, middle, end)
         else:
             pieces.append(Piece(len(pieces), start, end, text[start:end], heading, embedded))
 
-    def _embedded(self, title: str, above: str, text: str) -> str | None:
-        """The longest form of the chunk that fits: with the headings above it, without them; None if neither does."""
+    def _embedded(self, title: str, above: str, header: str, text: str) -> str | None:
+        """The longest form of the chunk that fits, None if none does.
+
+        With the headings above it and the first line of the table that it continues, then without the one or the other,
+        then without both.
+        """
         text = strip_invisible(text)
-        for parts in ((title, above, text), (title, text)):
+        forms = [(title, above, text), (title, text)]
+        if header:
+            header = strip_invisible(header)
+            forms = [(title, above, header, text), (title, header, text), *forms]
+        for parts in forms:
             embedded = "\n".join(part for part in parts if part)
             if self._counter.count(embedded) <= self._budget:
                 return embedded

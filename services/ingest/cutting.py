@@ -4,17 +4,22 @@ All cuts of a document are chosen together, as the set with the least cost. A cu
 chunk costs the square of what it leaves empty, and a section costs something when it must share a chunk with another.
 So a text of 300 tokens becomes two halves, not 250 and a rag of 50 (SciFact: nDCG@10 0.660 against 0.648 for filling
 chunks from the front); sections of less than about a quarter of a chunk share one, larger ones keep their own.
+
+Inside a marked block that fits into a chunk no cut is offered at all (``blocks.py``); a text without marks takes the
+same path as if there were no such thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from functools import partial
+from itertools import accumulate, chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.ingest.blocks import BlockMap
 from services.ingest.boundaries import Cut, find_cuts, glue, section_cuts
 from services.ingest.token_map import TokenMap
 from services.ingest.values import Heading
@@ -23,6 +28,7 @@ _CUT_COST = {Cut.SECTION: 0.0, Cut.PARAGRAPH: 0.2, Cut.SENTENCE: 0.5, Cut.LINE: 
 _CHUNK_COST = 1.0
 _SHARING_COST = 1.75
 _CHOICES_PER_CHUNK = 32
+_PLACES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +42,104 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A position at which a piece may begin (or the text ends); ``tokens`` begin before it."""
+    """A position at which a piece may begin (or the text ends); ``tokens`` begin before it.
+
+    ``repeated`` tokens of a table's first line are embedded again with a piece that begins here, if there is room: for
+    their sake fewer rows go into a piece, but no row is cut.
+    """
 
     position: int
     kind: Cut
     tokens: int
+    repeated: int = 0
 
 
-def cut(text: str, headings: Sequence[Heading], tokens: TokenMap, limits: Limits) -> list[tuple[int, int]]:
+def cut(
+    text: str, headings: Sequence[Heading], tokens: TokenMap, limits: Limits, blocks: BlockMap | None = None
+) -> list[tuple[int, int]]:
     """Ranges that cover ``text`` in order, each within the limits; with overlap, they begin inside the one before."""
-    places = _places(text, headings, tokens, limits)
+    places = _Places(text, headings, tokens, limits, blocks).choices()
     chosen = _cheapest(places, limits)
     ranges = []
     for before, here, after in zip([chosen[0], *chosen], chosen, chosen[1:], strict=False):
         start = here.position
-        if limits.overlap and here.kind is not Cut.SECTION:
-            start = _repeat_from(text, before.position, here, tokens, limits.overlap)
+        if limits.overlap and here.tokens and here.kind is not Cut.SECTION:
+            lowest = max(tokens.position(max(here.tokens - limits.overlap, 0)), before.position)
+            repeat_from = blocks.repeat_from if blocks is not None else partial(_repeat_from, text)
+            start = repeat_from(lowest, here.position)
         ranges.append((start, after.position))
     return ranges
 
 
-def _places(text: str, headings: Sequence[Heading], tokens: TokenMap, limits: Limits) -> list[_Place]:
+class _Places:
     """Where cuts may fall: all good places, and worse ones only inside what would be too long without them."""
-    bounds = np.array([0, *section_cuts(headings, len(text)), len(text)], np.int64)
-    places = _thinned(_Place(0, Cut.SECTION, 0), _as_places(bounds, Cut.SECTION, tokens)[1:], limits)
-    is_glued = glue(text, headings)
-    for kind in Cut:
-        if kind is Cut.SECTION:
-            continue
+
+    def __init__(
+        self, text: str, headings: Sequence[Heading], tokens: TokenMap, limits: Limits, blocks: BlockMap | None
+    ) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._limits = limits
+        self._blocks = blocks
+        self._sections = section_cuts(headings, len(text))
+        self._is_glued = glue(text, headings)
+
+    def choices(self) -> list[_Place]:
+        """The places, ascending, the beginning and the end of the text included."""
+        sections = np.array([0, *self._sections, len(self._text)], np.int64)
+        if self._blocks is not None:
+            sections = self._blocks.allowed(sections, Cut.SECTION)
+        places = _thinned(_Place(0, Cut.SECTION, 0), self._as_places(sections[1:], Cut.SECTION), self._limits)
+        for kind in Cut:
+            if kind is Cut.ANYWHERE and self._blocks is not None:  # what a whole block still keeps too long
+                for last in (Cut.LINE, Cut.WORD):
+                    places = self._refined(places, last, keep_whole=False)
+            if kind is not Cut.SECTION:
+                places = self._refined(places, kind, keep_whole=True)
+        return places
+
+    def _refined(self, places: Sequence[_Place], kind: Cut, *, keep_whole: bool) -> list[_Place]:
         refined = [places[0]]
         for left, right in pairwise(places):
-            inner: list[_Place] = []
-            if kind <= Cut.SENTENCE or not _fits(left, right, limits):
-                inner = _as_places(_positions(text, left, right, kind, is_glued, tokens, limits), kind, tokens)
-            refined += _thinned(left, [*inner, right], limits)[1:]
-        places = refined
-    return places
+            inner: Iterator[_Place] = iter(())
+            if kind <= Cut.SENTENCE or not _fits(left, right, self._limits):
+                inner = self._as_places(self._positions(left, right, kind, keep_whole=keep_whole), kind)
+            refined += _thinned(left, chain(inner, [right]), self._limits)[1:]
+        return refined
+
+    def _positions(self, left: _Place, right: _Place, kind: Cut, *, keep_whole: bool) -> NDArray[np.int64]:
+        start, end = left.position, right.position
+        if kind is Cut.ANYWHERE:
+            by_tokens = self._tokens.starts_between(start + 1, end)[self._limits.tokens - 1 :: self._limits.tokens]
+            return np.union1d(by_tokens, np.arange(start + self._limits.chars, end, self._limits.chars))
+        found = (place for place in find_cuts(self._text, start, end, kind) if not self._is_glued(place))
+        positions = np.fromiter(found, np.int64)
+        if self._blocks is None:
+            return positions
+        edges = (place for place in self._blocks.edges(kind, start, end) if not self._is_glued(int(place)))
+        positions = np.union1d(positions, np.fromiter(edges, np.int64))
+        return self._blocks.allowed(positions, kind, keep_whole=keep_whole)
+
+    def _as_places(self, positions: NDArray[np.int64], kind: Cut) -> Iterator[_Place]:
+        """One by one: most of the million items of a list are thinned out again at once."""
+        for first in range(0, len(positions), _PLACES_AT_ONCE):
+            part = positions[first : first + _PLACES_AT_ONCE]
+            counts = self._tokens.before(part)
+            again = self._blocks.repeated(part) if self._blocks is not None else np.zeros(len(part), np.int64)
+            for position, count, repeated in zip(part.tolist(), counts.tolist(), again.tolist(), strict=True):
+                yield _Place(position, kind, count, repeated)
 
 
-def _positions(
-    text: str, left: _Place, right: _Place, kind: Cut, is_glued: Callable[[int], bool], tokens: TokenMap, limits: Limits
-) -> NDArray[np.int64]:
-    if kind is not Cut.ANYWHERE:
-        found = (place for place in find_cuts(text, left.position, right.position, kind) if not is_glued(place))
-        return np.fromiter(found, np.int64)
-    by_tokens = tokens.starts_between(left.position + 1, right.position)[limits.tokens - 1 :: limits.tokens]
-    by_chars = np.arange(left.position + limits.chars, right.position, limits.chars)
-    return np.union1d(by_tokens, by_chars)
-
-
-def _as_places(positions: NDArray[np.int64], kind: Cut, tokens: TokenMap) -> list[_Place]:
-    counts = tokens.before(positions).tolist()
-    return [_Place(position, kind, count) for position, count in zip(positions.tolist(), counts, strict=True)]
-
-
-def _thinned(first: _Place, places: Sequence[_Place], limits: Limits) -> list[_Place]:
+def _thinned(first: _Place, places: Iterable[_Place], limits: Limits) -> list[_Place]:
     """``first`` and ``places`` without those that lie closer together than is worth a choice; the last one stays.
 
     Bounds the work of ``_cheapest``: text without sentences may offer a place at every second character.
     """
     spacing = limits.tokens // _CHOICES_PER_CHUNK
     kept = [first]
-    for place, following in zip(places, [*places[1:], None], strict=True):
+    for place, following in pairwise(chain(places, [None])):
+        if place is None:
+            break
         near = place.tokens - kept[-1].tokens < spacing
         if following is None or not near or not _fits(kept[-1], following, limits):
             kept.append(place)
@@ -112,6 +154,7 @@ def _cheapest(places: Sequence[_Place], limits: Limits) -> list[_Place]:
     """The places of the cheapest set of cuts, the first and the last place included (a shortest path)."""
     count = len(places)
     tokens = [place.tokens for place in places]
+    begins = [place.tokens - place.repeated for place in places]
     sharing = list(accumulate(_SHARING_COST if place.kind is Cut.SECTION else 0.0 for place in places))
     costs, before = [0.0] * count, [0] * count
     low = 0
@@ -120,7 +163,9 @@ def _cheapest(places: Sequence[_Place], limits: Limits) -> list[_Place]:
             low += 1
         best, best_start = float("inf"), end - 1
         for start in range(low, end):
-            empty = 1.0 - (tokens[end] - tokens[start]) / limits.tokens
+            empty = 1.0 - (tokens[end] - begins[start]) / limits.tokens
+            if empty < 0 and start < end - 1:  # what is repeated of a table leaves no room for this much
+                continue
             cost = costs[start] + empty * empty + sharing[end - 1] - sharing[start]
             if cost < best:
                 best, best_start = cost, start
@@ -132,11 +177,11 @@ def _cheapest(places: Sequence[_Place], limits: Limits) -> list[_Place]:
     return [places[position] for position in reversed(chosen)]
 
 
-def _repeat_from(text: str, earliest: int, here: _Place, tokens: TokenMap, overlap: int) -> int:
-    """Where a piece begins that repeats up to ``overlap`` tokens: at a sentence if one begins there, else at a word."""
-    lowest = max(tokens.position(max(here.tokens - overlap, 0)), earliest)
+def _repeat_from(text: str, lowest: int, here: int) -> int:
+    """Where a piece begins that repeats what stands before ``here``, from ``lowest`` on: at a sentence if one begins
+    there, else at a word."""
     for kind in (Cut.SENTENCE, Cut.WORD):
-        found = next(find_cuts(text, lowest, here.position, kind), None)
+        found = next(find_cuts(text, lowest, here, kind), None)
         if found is not None:
             return found
-    return here.position
+    return here

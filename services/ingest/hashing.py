@@ -8,13 +8,14 @@ from typing import Any
 
 from services.index.metadata import metadata_json
 from services.ingest.extract.registry import VERSION
+from services.ledger.bodies import Body, body_sha256
 from services.ledger.values import DocumentKind
 
 
-def text_hash(kind: DocumentKind, media_type: str, title: str, body: bytes) -> str:
+def text_hash(kind: DocumentKind, media_type: str, title: str, body: Body) -> str:
     """Covers what a document's vectors are made of. Files are read, so the version of the readers counts for them."""
     reader = str(VERSION) if kind is DocumentKind.FILE else ""
-    return _digest(kind.value, reader, media_type, title, hashlib.sha256(body).hexdigest())
+    return _digest(kind.value, reader, media_type, title, body_sha256(body).hex())
 
 
 def full_hash(text: str, url: str, source: str, metadata: Mapping[str, Any]) -> str:

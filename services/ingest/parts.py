@@ -8,8 +8,10 @@ from services.collections.store import CollectionStore
 from services.embedding.registry import ModelRegistry
 from services.index.protocol import VectorIndex
 from services.ingest.accept import Acceptor
+from services.ingest.sandbox.sandbox import FileReader
 from services.ledger.envelopes import EnvelopeStore
 from services.ledger.ledger import Ledger
+from services.neardup.near_duplicates import NearDuplicates
 from services.settings import Settings
 
 
@@ -33,6 +35,10 @@ class Parts(Protocol):
         """Where documents are read from."""
 
     @property
+    def sandbox(self) -> FileReader:
+        """Where files are read."""
+
+    @property
     def acceptor(self) -> Acceptor:
         """By which rows of sources become documents."""
 
@@ -43,3 +49,7 @@ class Parts(Protocol):
     @property
     def models(self) -> ModelRegistry:
         """Where embedders come from."""
+
+    @property
+    def near_duplicates(self) -> NearDuplicates:
+        """What is done about a text that another document has already."""

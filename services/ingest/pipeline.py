@@ -18,6 +18,7 @@ from services.ingest.extracted_store import ExtractedStore
 from services.ingest.lease import Lease
 from services.ingest.pace import SLICE_S, Pace
 from services.ingest.parts import Parts
+from services.ingest.removals import only_removals
 from services.ingest.shelf import Shelf
 from services.ingest.slice import Desk, Slice
 from services.ledger.values import Claim, LeaseLost
@@ -61,8 +62,11 @@ class IngestPipeline:
         self._pace = Pace()
         self._desk = Desk(Shelf(clock), ExtractedStore(parts.settings.data_dir / "extracted"))
 
-    def drain(self, collection_id: str, budget_s: float = BUDGET_S) -> DrainReport:
+    def drain(self, collection_id: str, budget_s: float = BUDGET_S, *, removals_only: bool = False) -> DrainReport:
         """Works on a collection for about ``budget_s`` seconds or until nothing is due.
+
+        While there is no room (``removals_only``) documents are removed and nothing is added; what waits keeps its
+        attempts, and the keeper rings for it.
 
         Nothing raises for a document's sake. When Redis or the disk fail, what is in hand goes back with its attempt,
         and the keeper rings again.
@@ -76,7 +80,11 @@ class IngestPipeline:
         while more and not self._is_stopping() and self._clock() - started < budget_s:
             claim = self._claim(collection_id)
             if not claim.documents:
-                return DrainReport(done, failed, claim.more)
+                return DrainReport(done, failed, claim.more and not removals_only)
+            if removals_only:
+                claim = only_removals(self._parts.ledger, claim)
+                if not claim.documents:
+                    continue
             began = self._clock()
             work = self._slice(collection, claim, began)
             try:
@@ -90,7 +98,7 @@ class IngestPipeline:
                 self._pace.learn(work.tally.done_bytes, self._clock() - began)
                 more = claim.more or work.tally.gave_back
             done, failed = done + work.tally.done, failed + work.tally.failed
-        return DrainReport(done, failed, more)
+        return DrainReport(done, failed, more and not removals_only)
 
     def _claim(self, collection_id: str) -> Claim:
         settings = self._parts.settings
@@ -114,4 +122,4 @@ class IngestPipeline:
         def is_over() -> bool:
             return self._is_stopping() or self._clock() - began > SLICE_S
 
-        return Slice(self._parts, collection, lease, self._desk, is_over=is_over)
+        return Slice(self._parts, collection, lease, self._desk, is_over=is_over, is_stopping=self._is_stopping)

@@ -18,18 +18,21 @@ from services.ingest.cleaning import (
     require_encodable,
     strip_invisible,
 )
-from services.ingest.extract.registry import require_readable
+from services.ingest.extract.registry import require_textual
 from services.ingest.hashing import full_hash, text_hash
 from services.ingest.rows import Row, row_from_object
 from services.ingest.sniff import sniff
 from services.ingest.strict_json import parse_json_bytes
 from services.ingest.tabular import JSON
 from services.ingest.values import FileInput, TextInput
+from services.ledger.bodies import body_bytes, body_size
 from services.ledger.values import DocumentKind, NewDocument
 
 MAX_TITLE_CHARS = 1000
 MAX_URL_CHARS = 2000
 _MARKUP_FACTOR = 4  # HTML may be this much longer than the text in it
+_PLAIN = frozenset({"text/plain", "text/markdown", "text/x-rst", JSON})
+"""Formats whose files are as long as their text; of any other the text is known only once it has been read."""
 _NUMBER = re.compile(r"[+-]?\d{1,300}(?:\.\d{0,300})?(?:[eE][+-]?\d{1,3})?")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "t": True, "false": False, "no": False, "0": False, "f": False}
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
@@ -51,7 +54,7 @@ def prepare_text(
         InvalidInput: what is wrong with it.
     """
     check_document_id(document_id, pointer=f"{pointer}/id")
-    require_readable(given.media_type, pointer=f"{pointer}/media_type")
+    require_textual(given.media_type, pointer=f"{pointer}/media_type")
     for what, value in (("text", given.text), ("title", given.title), ("url", given.url)):
         require_encodable(value, what=f"the {what}", pointer=f"{pointer}/{what}")
     title, url = check_title(given.title, pointer), check_url(given.url, pointer)
@@ -84,35 +87,39 @@ def prepare_text(
     )
 
 
-def prepare_file(collection: Collection, given: FileInput, *, max_bytes: int, pointer: str = "") -> NewDocument:
+def prepare_file(
+    collection: Collection, given: FileInput, *, max_bytes: int, max_file_bytes: int, pointer: str = ""
+) -> NewDocument:
     """One file: what it is is seen from its content; a source of many documents stays whole and is expanded later.
+
+    Args:
+        max_bytes: the largest text.
+        max_file_bytes: the largest file of one document in a format that is longer than its text.
+        pointer: where the file stands in the request.
 
     Raises:
         InvalidInput: what is wrong with it; the message begins with its name.
     """
     name = clean_file_name(given.name)
     try:
-        return _file(collection, given, name, max_bytes, pointer)
+        return _file(collection, given, name, (max_bytes, max_file_bytes), pointer)
     except InvalidInput as error:
         raise type(error)(f"{name[-120:]}: {error.message}", code=error.code, pointer=error.pointer) from None
 
 
-def _file(collection: Collection, given: FileInput, name: str, max_bytes: int, pointer: str) -> NewDocument:
+def _file(
+    collection: Collection, given: FileInput, name: str, limits_bytes: tuple[int, int], pointer: str
+) -> NewDocument:
     media_type, is_source = sniff(given.body, name, given.media_type)
     kind = DocumentKind.SOURCE if is_source else DocumentKind.FILE
-    if kind is DocumentKind.FILE and len(given.body) > max_bytes * (_MARKUP_FACTOR if media_type == "text/html" else 1):
-        raise TooLarge(
-            f"the file is {len(given.body):,} bytes long, a document may have {max_bytes:,} "
-            "(NEARFIELD_MAX_DOCUMENT_BYTES); split it or raise the limit",
-            code="text-too-large",
-            pointer=pointer,
-        )
+    if kind is DocumentKind.FILE:
+        _require_size(body_size(given.body), media_type, limits_bytes, pointer)
     row = Row(None, "", "", "", {})
     if media_type == JSON and not is_source:
-        row = row_from_object(parse_json_bytes(given.body))
+        row = row_from_object(parse_json_bytes(body_bytes(given.body)))
     document_id = given.id or row.id or file_document_id(_portable(relative_name(given.name)))
     check_document_id(document_id, pointer=f"{pointer}/id")
-    title, url = check_title(row.title, pointer), check_url(row.url, pointer)
+    title, url = check_title(row.title, pointer), check_url(given.url or row.url, pointer)
     metadata = {**row.metadata, **given.metadata}
     validate_metadata(metadata, collection, f"{pointer}/metadata")
     covers = text_hash(kind, media_type, title, given.body)
@@ -128,6 +135,24 @@ def _file(collection: Collection, given: FileInput, name: str, max_bytes: int, p
         text_hash=covers,
         full_hash=full_hash(covers, url, name, metadata),
     )
+
+
+def _require_size(size: int, media_type: str, limits_bytes: tuple[int, int], pointer: str) -> None:
+    """Refuses a file of one document that is too long for its format."""
+    max_bytes, max_file_bytes = limits_bytes
+    if media_type in _PLAIN:
+        limit, setting = max_bytes, "NEARFIELD_MAX_DOCUMENT_BYTES"
+    elif media_type == "text/html":
+        limit, setting = max_bytes * _MARKUP_FACTOR, f"{_MARKUP_FACTOR} times NEARFIELD_MAX_DOCUMENT_BYTES for HTML"
+    else:
+        limit, setting = max_file_bytes, "NEARFIELD_MAX_FILE_BYTES"
+    if size > limit:
+        raise TooLarge(
+            f"the file is {size:,} bytes long, a document of this kind may have {limit:,} ({setting}); "
+            "split it or raise the limit",
+            code="text-too-large",
+            pointer=pointer,
+        )
 
 
 def check_title(title: str, pointer: str) -> str:

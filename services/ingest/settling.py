@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.errors import ModelError, NearfieldError, Unavailable
+from services.errors import ExtractionFailed, ModelError, NearfieldError, Unavailable
 from services.index.values import Outcome, WriteOutcome
 from services.ingest.extracted_store import ExtractedStore
 from services.ingest.lease import Lease
 from services.ledger.claiming import Finished
 from services.ledger.ledger import Ledger
-from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost
+from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, Timings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,6 +70,10 @@ class Settlement:
             raise
         except ModelError as error:
             self.fail(claimed, error.code, error.message, retry=True)
+        except ExtractionFailed as error:
+            log.warning("document %s: %s %s", claimed.doc_hash, error.code, error.trace)
+            # a crash may be the machine's doing once; whatever runs into a limit would do so again
+            self.fail(claimed, error.code, error.message, retry=error.again and claimed.attempts == 0)
         except NearfieldError as error:
             self.fail(claimed, error.code, error.message, retry=False)
         except Exception as error:  # a reader's bug must not stop the other documents
@@ -93,11 +97,13 @@ class Settlement:
         title: str = "",
         warnings: tuple[str, ...] = (),
         old_text: str = "",
+        timings: Timings | None = None,
     ) -> None:
         """Notes what the index answered; ``settle`` tells the ledger.
 
         Args:
             old_text: hash of a text that nothing points into any more, "" for none.
+            timings: where the time went, for what was read.
         """
         if outcome.outcome is Outcome.STALE:
             reason = "the index holds a newer version of this document than the ledger; add it again to replace that"
@@ -106,7 +112,9 @@ class Settlement:
         if old_text:
             self._old_texts[claimed.doc_hash] = old_text
         version = self._lease.claim.live_version
-        self._finished.append(Finished(claimed, attempt, outcome.chunks, outcome.sequence, title, warnings, version))
+        self._finished.append(
+            Finished(claimed, attempt, outcome.chunks, outcome.sequence, title, warnings, version, timings)
+        )
 
     def settle(self) -> None:
         """Tells the ledger of everything written since the last time, in one round trip."""

@@ -46,10 +46,18 @@ class Slice:
         lease: the claim.
         desk: what is kept between slices.
         is_over: whether the slice has lasted long enough; then nothing new is begun.
+        is_stopping: whether the worker is to end; then a file that is being read is given back.
     """
 
     def __init__(
-        self, parts: Parts, collection: Collection, lease: Lease, desk: Desk, *, is_over: Callable[[], bool]
+        self,
+        parts: Parts,
+        collection: Collection,
+        lease: Lease,
+        desk: Desk,
+        *,
+        is_over: Callable[[], bool],
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._parts = parts
         self._collection = replace(collection, version=lease.claim.live_version)
@@ -59,12 +67,21 @@ class Slice:
         model = CollectionModel(parts.models, self._collection)
         self._settlement = Settlement(parts.ledger, lease, desk.extracted)
         taker = Taker(
-            parts, self._collection, lease, self._settlement, model, desk.extracted, desk.shelf, self._is_over
+            parts,
+            self._collection,
+            lease,
+            self._settlement,
+            model,
+            desk.extracted,
+            desk.shelf,
+            self._is_over,
+            is_stopping,
         )
         self._taker = taker
         self._window_tokens = parts.settings.batch_tokens * WINDOW_BUDGETS
         self._embedding = Embedding(
             parts.index,
+            parts.near_duplicates,
             self._collection,
             model,
             self._settlement,

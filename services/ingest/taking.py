@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from services.collections.values import Collection
-from services.errors import InvalidInput
+from services.errors import InvalidInput, Unavailable
+from services.ids import hash_document_id
 from services.index.values import DocumentHead, Outcome, WriteOutcome
 from services.ingest.expansion import Expander
 from services.ingest.extracted_store import ExtractedStore
 from services.ingest.lease import Lease
+from services.ingest.members import MemberLimits
 from services.ingest.model import CollectionModel
 from services.ingest.parts import Parts
-from services.ingest.reading import read_document, shown_title
+from services.ingest.properties import Properties, with_properties
+from services.ingest.reading import is_plain, read_document, shown_title
 from services.ingest.settling import Settlement
 from services.ingest.shelf import Shelf
-from services.ingest.work import Work, key_of, make_head
+from services.ingest.work import Stopwatch, Work, key_of, make_head
+from services.ledger.bodies import body_file
 from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, NewDocument
+from services.neardup.near_duplicates import Written
+from services.neardup.signature import sign
 
 log = logging.getLogger(__name__)
 
 _EXPANDED = WriteOutcome(Outcome.WRITTEN, sequence=0, chunks=0)
+_LAST_WORDS_S = 2.0
+"""How long a file that is being read may still take when the worker has been told to stop; it has 6 s altogether."""
 
 
 @dataclass(slots=True)
@@ -38,6 +48,7 @@ class Taker:
         extracted: where texts of files are kept.
         shelf: where unfinished documents of earlier slices are.
         is_over: whether the slice has lasted long enough.
+        is_stopping: whether the worker is to end.
     """
 
     parts: Parts
@@ -48,6 +59,8 @@ class Taker:
     extracted: ExtractedStore
     shelf: Shelf
     is_over: Callable[[], bool]
+    is_stopping: Callable[[], bool]
+    _stopping_since: float | None = None
     _attempts: dict[str, int] = field(default_factory=dict)
     _heads: dict[str, DocumentHead] = field(default_factory=dict)
 
@@ -79,12 +92,18 @@ class Taker:
         if claimed.kind is DocumentKind.DELETE:
             self._delete(claimed, attempt)
             return None
-        document = self.parts.envelopes.read(claimed.envelope).document
+        if claimed.kind is DocumentKind.TEXT:
+            return self._take_document(claimed, self.parts.envelopes.read(claimed.envelope).document, attempt)
+        document = self.parts.envelopes.open_document(claimed.envelope).document
+        with closing(body_file(document.body)):
+            return self._take_document(claimed, document, attempt)
+
+    def _take_document(self, claimed: ClaimedDocument, document: NewDocument, attempt: int) -> Work | None:
         self.lease.progress()
         if claimed.kind is DocumentKind.SOURCE:
             self._expand(claimed, document, attempt)
             return None
-        if claimed.children and not self._expander().remove_gone(claimed, self.lease):
+        if claimed.children and not self._expander(claimed, document).remove_gone(claimed, self.lease):
             return None
         if self._copy(claimed, document, attempt):
             return None
@@ -105,46 +124,119 @@ class Taker:
             return 0
 
     def _delete(self, claimed: ClaimedDocument, attempt: int) -> None:
-        if claimed.children and not self._expander().remove_gone(claimed, self.lease):
+        if claimed.children and not self._expander(claimed).remove_gone(claimed, self.lease):
             return
         outcome = self.parts.index.delete(self.collection, claimed.doc_hash, claimed.generation, attempt)
+        self.parts.near_duplicates.forget(self.collection, claimed.doc_hash)
         self.settlement.written(claimed, attempt, replace(outcome, chunks=0), old_text=self.old_text(claimed))
 
     def _expand(self, claimed: ClaimedDocument, source: NewDocument, attempt: int) -> None:
-        if not self._expander().expand(claimed, source, self.lease):
+        if not self._expander(claimed, source).expand(claimed, source, self.lease):
             return
         if claimed.visible_generation:  # what was one document is now a source
             self.parts.index.delete(self.collection, claimed.doc_hash, claimed.generation, attempt)
         title = source.title or source.source.rpartition("/")[2]
-        self.settlement.written(claimed, attempt, _EXPANDED, title=title, old_text=self.old_text(claimed))
+        known = self.extracted.properties(claimed.collection_id, source.text_hash)
+        self.settlement.written(
+            claimed,
+            attempt,
+            _EXPANDED,
+            title=title,
+            warnings=known.warnings if known else (),
+            old_text=self.old_text(claimed, source.text_hash),
+        )
 
     def _copy(self, claimed: ClaimedDocument, document: NewDocument, attempt: int) -> bool:
         """Keeps the vectors where only what is not embedded has changed; True when that was done."""
         old = self._heads.get(claimed.doc_hash)
         if old is None or old.text_hash != document.text_hash:
             return False
-        own_title = "" if old.title == old.source.rpartition("/")[2] else old.title
+        known = Properties() if is_plain(document) else self.extracted.properties(claimed.collection_id, old.text_hash)
+        if known is None:  # what it says of itself is lost, and would be missing from its metadata
+            return False
+        own_title = known.title or ("" if old.title == old.source.rpartition("/")[2] else old.title)
         title = shown_title(document, own_title)
-        outcome = self.parts.index.copy_metadata(self.collection, make_head(claimed, document, attempt, title))
+        metadata, left_out = with_properties(document.metadata, known, self.collection)
+        head = make_head(claimed, document, attempt, title, metadata)
+        outcome = self.parts.index.copy_metadata(self.collection, head)
         if outcome.outcome is Outcome.MISSING:
             return False
-        self.settlement.written(claimed, attempt, outcome, title=title)
+        warnings = known.warnings + left_out
+        if outcome.outcome is not Outcome.STALE:
+            warnings += self._resembling(head, outcome.sequence, document, document.title or known.title)
+        self.settlement.written(claimed, attempt, outcome, title=title, warnings=warnings)
         return True
 
-    def _read(self, claimed: ClaimedDocument, document: NewDocument, attempt: int) -> Work:
-        limit = self.parts.settings.max_document_bytes
-        extracted = read_document(document, max_text_bytes=limit, tick=self.lease.progress)
-        title = document.title or extracted.title
-        pieces = self.model.chunker().cut(extracted, title, self.lease.progress)
-        if not pieces:
-            raise InvalidInput(
-                "no text was found in this document, so nothing can be searched in it; give it a text or a title",
-                code="no-text",
-            )
-        if document.kind is DocumentKind.FILE or document.media_type != "text/plain":
-            self.extracted.keep(claimed.collection_id, document.text_hash, extracted.text)
-        return Work(claimed, document, attempt, shown_title(document, extracted.title), extracted.warnings, pieces)
+    def _resembling(self, head: DocumentHead, sequence: int, document: NewDocument, title: str) -> tuple[str, ...]:
+        """Says again what a document resembles; the attempt that wrote it may have died before it was remembered."""
+        text = None if is_plain(document) else self.extracted.get(self.collection.id, head.text_hash)
+        if text is None:
+            limit = self.parts.settings.max_document_bytes
+            text = read_document(document, self.parts.sandbox, max_text_bytes=limit, tick=self._tick).text
+        written = Written(head.id, hash_document_id(head.id), head.generation, head.text_hash, sequence)
+        return self.parts.near_duplicates.settle(self.collection, written, sign(text, title))
 
-    def _expander(self) -> Expander:
-        parts = self.parts
-        return Expander(self.collection, parts.ledger, parts.acceptor, parts.settings.max_document_bytes, self.is_over)
+    def _read(self, claimed: ClaimedDocument, document: NewDocument, attempt: int) -> Work:
+        watch = Stopwatch()
+        with watch.extracting():
+            limit = self.parts.settings.max_document_bytes
+            extracted = read_document(document, self.parts.sandbox, max_text_bytes=limit, tick=self._tick)
+            title = document.title or extracted.title
+            signature = sign(extracted.text, title)
+            self.parts.near_duplicates.admit(self.collection, claimed.doc_hash, document.text_hash, signature)
+            pieces = self.model.chunker().cut(extracted, title, self.lease.progress)
+            if not pieces:
+                raise InvalidInput(
+                    "no text was found in this document, so nothing can be searched in it; give it a text or a title",
+                    code="no-text",
+                )
+            found = Properties.of(extracted)
+            if not is_plain(document):
+                self.extracted.keep(claimed.collection_id, document.text_hash, extracted.text, found)
+            metadata, left_out = with_properties(document.metadata, found, self.collection)
+        return Work(
+            claimed,
+            replace(document, body=b""),
+            attempt,
+            shown_title(document, extracted.title),
+            extracted.warnings + left_out,
+            pieces,
+            metadata,
+            extracted.pages,
+            watch,
+            signature,
+        )
+
+    def _tick(self) -> None:
+        """Keeps the lease while a file is read elsewhere.
+
+        Raises:
+            LeaseLost: it is in other hands. Unavailable: the worker ends; the attempt does not count.
+        """
+        self.lease.progress()
+        if not self.is_stopping():
+            self._stopping_since = None
+            return
+        now = time.monotonic()
+        self._stopping_since = self._stopping_since or now
+        if now - self._stopping_since > _LAST_WORDS_S:
+            raise Unavailable("the worker ends while a file is read; another one goes on with it", code="stopping")
+
+    def _expander(self, claimed: ClaimedDocument, source: NewDocument | None = None) -> Expander:
+        parts, settings = self.parts, self.parts.settings
+
+        def warn(warnings: Sequence[str]) -> None:
+            if warnings and source is not None:
+                known = Properties(warnings=tuple(warnings))
+                self.extracted.keep_properties(claimed.collection_id, source.text_hash, known)
+
+        return Expander(
+            self.collection,
+            parts.ledger,
+            parts.acceptor,
+            parts.sandbox,
+            MemberLimits(settings.max_document_bytes, settings.max_file_bytes),
+            self.is_over,
+            self._tick,
+            warn,
+        )

@@ -8,6 +8,8 @@ from services.errors import NotFound
 from services.ingest.cleaning import clean_file_name
 from services.ingest.extracted_store import ExtractedStore
 from services.ingest.reading import read_document
+from services.ingest.sandbox.sandbox import FileReader
+from services.ledger.bodies import body_bytes
 from services.ledger.envelopes import EnvelopeStore
 from services.ledger.values import DocumentKind, DocumentRecord
 
@@ -20,10 +22,12 @@ class DocumentReader:
     Args:
         envelopes: where documents lie.
         extracted: the folder of extracted texts.
+        reader: reads a text again that has been lost.
     """
 
-    def __init__(self, envelopes: EnvelopeStore, extracted: Path) -> None:
+    def __init__(self, envelopes: EnvelopeStore, extracted: Path, reader: FileReader) -> None:
         self._envelopes = envelopes
+        self._reader = reader
         self._extracted = ExtractedStore(extracted)
 
     def text(self, record: DocumentRecord) -> str:
@@ -33,7 +37,7 @@ class DocumentReader:
 
         Raises:
             NotFound: nothing of it is visible yet (code ``no-text-yet``), or it has no text of its own (``no-text``).
-            NearfieldError: its envelope is missing or damaged.
+            NearfieldError: its envelope is missing or damaged, or a lost text cannot be read again.
         """
         if record.kind is DocumentKind.SOURCE:
             raise NotFound(
@@ -46,7 +50,7 @@ class DocumentReader:
         if document.kind is DocumentKind.SOURCE:
             raise NotFound("the visible version is a file of many documents; read those", code="no-text")
         kept = self._extracted.get(record.collection_id, document.text_hash)
-        return kept if kept is not None else read_document(document, max_text_bytes=_NO_LIMIT).text
+        return kept if kept is not None else read_document(document, self._reader, max_text_bytes=_NO_LIMIT).text
 
     def original(self, record: DocumentRecord) -> tuple[bytes, str, str]:
         """The bytes as they came, their media type, and a file name to save them under.
@@ -63,7 +67,11 @@ class DocumentReader:
         if document.kind is DocumentKind.DELETE:
             raise NotFound("the document is deleted; its original is not kept", code="unknown-document")
         name = clean_file_name(document.source or document.id).rpartition("/")[2]
-        return document.body, document.media_type, name if "." in name else name + _extension(document.media_type)
+        return (
+            body_bytes(document.body),
+            document.media_type,
+            name if "." in name else name + _extension(document.media_type),
+        )
 
 
 def _why_not(record: DocumentRecord) -> str:

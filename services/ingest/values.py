@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+from services.ledger.bodies import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,16 @@ class FileInput:
     """One file as it was uploaded.
 
     ``name`` is its name or its path relative to the folder that was added; it makes the stable id when ``id`` is None,
-    so adding the same path again is an update. ``media_type`` is what the sender says; the content decides.
+    so adding the same path again is an update. ``media_type`` is what the sender says; the content decides. ``body`` is
+    bytes or a seekable binary file, which whoever opened it closes. ``url`` is where people find the original.
     """
 
     name: str
-    body: bytes
+    body: Body
     id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     media_type: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,47 @@ class Heading:
     text: str
 
 
+class BlockKind(StrEnum):
+    """What a stretch of text is. A chunk is cut inside one only where it would not fit otherwise."""
+
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list-item"
+    CODE = "code"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Code points ``start`` to ``end`` of an extracted text belong together. Blocks are in order and do not overlap."""
+
+    start: int
+    end: int
+    kind: BlockKind
+
+
+@dataclass(frozen=True, slots=True)
+class PageMark:
+    """Where a page (slide, sheet) of the original begins in the extracted text; ``number`` counts from 1."""
+
+    start: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Extracted:
     """A document's plain text. Every offset in the product counts code points of ``text``.
 
-    ``title`` is what the document says of itself, "" when it says nothing. ``headings`` are in order of ``start``.
+    ``title`` is what the document says of itself, "" when it says nothing; likewise ``author``, ``date`` (YYYY-MM-DD,
+    or RFC 3339 with a time) and ``language`` (ISO 639-1). ``headings``, ``pages`` and ``blocks`` are in order of
+    ``start``; what stands in no block is a paragraph.
     """
 
     text: str
     title: str = ""
     headings: tuple[Heading, ...] = ()
     warnings: tuple[str, ...] = ()
+    pages: tuple[PageMark, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    author: str = ""
+    date: str = ""
+    language: str = ""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.index.values import Chunk, DocumentHead
 from services.ingest.chunking import Piece
-from services.ledger.values import ClaimedDocument, NewDocument
+from services.ingest.pages import page_at
+from services.ingest.values import PageMark
+from services.ledger.values import ClaimedDocument, NewDocument, Timings
+from services.neardup.signature import Signature
 
 _CHARS_PER_TOKEN = 4
 
@@ -26,8 +31,33 @@ def key_of(claimed: ClaimedDocument) -> WorkKey:
 
 
 @dataclass(slots=True)
+class Stopwatch:
+    """Where the time of one document goes, seconds; of a step that several documents share, its share."""
+
+    extract_s: float = 0.0
+    embed_s: float = 0.0
+    write_s: float = 0.0
+
+    @contextmanager
+    def extracting(self) -> Iterator[None]:
+        """Counts what happens within as reading and cutting."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.extract_s += time.monotonic() - began
+
+    def timings(self) -> Timings:
+        """In whole milliseconds, as the ledger keeps them."""
+        return Timings(*(round(part * 1000) for part in (self.extract_s, self.embed_s, self.write_s)))
+
+
+@dataclass(slots=True)
 class Work:
-    """A document that has been read and cut; vectors come piece by piece, in order. ``title`` is what hits show."""
+    """A document that has been read and cut; vectors come piece by piece, in order. ``title`` is what hits show.
+
+    ``document`` is without its body, which has been read. ``metadata`` is its own and what it says of itself.
+    """
 
     claimed: ClaimedDocument
     document: NewDocument
@@ -35,6 +65,10 @@ class Work:
     title: str
     warnings: tuple[str, ...]
     pieces: Sequence[Piece]
+    metadata: Mapping[str, Any]
+    pages: tuple[PageMark, ...] = ()
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    signature: Signature | None = None
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
 
     @property
@@ -53,13 +87,21 @@ class Work:
     def chunks(self) -> list[Chunk]:
         """What the index stores."""
         return [
-            Chunk(piece.ordinal, piece.text, piece.start, piece.end, piece.heading, None, vector)
+            Chunk(
+                piece.ordinal,
+                piece.text,
+                piece.start,
+                piece.end,
+                piece.heading,
+                page_at(self.pages, piece.start),
+                vector,
+            )
             for piece, vector in zip(self.pieces, self.vectors, strict=True)
         ]
 
     def head(self) -> DocumentHead:
         """What the index says of the document."""
-        return make_head(self.claimed, self.document, self.attempt, self.title)
+        return make_head(self.claimed, self.document, self.attempt, self.title, self.metadata)
 
 
 def estimate_tokens(piece: Piece) -> int:
@@ -67,7 +109,9 @@ def estimate_tokens(piece: Piece) -> int:
     return len(piece.embedded) // _CHARS_PER_TOKEN + 2
 
 
-def make_head(claimed: ClaimedDocument, document: NewDocument, attempt: int, title: str) -> DocumentHead:
+def make_head(
+    claimed: ClaimedDocument, document: NewDocument, attempt: int, title: str, metadata: Mapping[str, Any]
+) -> DocumentHead:
     """The head of a document's version; the index sets ``chunks``, ``live`` and ``sequence``."""
     return DocumentHead(
         generation=claimed.generation,
@@ -81,6 +125,6 @@ def make_head(claimed: ClaimedDocument, document: NewDocument, attempt: int, tit
         url=document.url,
         source=document.source,
         kind=document.kind.value,
-        metadata=document.metadata,
+        metadata=metadata,
         updated_at=time.time_ns() // 1_000_000,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from services.errors import Conflict, InvalidInput, NotFound, TooLarge, Unavailable
 from services.ids import hash_document_id, new_job_id, new_token
 from services.ledger import keys
+from services.ledger.bodies import body_size
 from services.ledger.envelope_format import EnvelopeHeader
 from services.ledger.part import LedgerPart
 from services.ledger.records import accept_answer
@@ -122,10 +123,10 @@ class Accepting(LedgerPart):
         generation = request.generation or max(prepared.now_us, prepared.highest + 1)
         places = self._store(request, mode, generation, prepared)
         name = next((place.partition(":")[0] for place in places if place), "")
-        small = sum(len(document.body) for document in request.documents) <= SMALL_BYTES
+        small = sum(body_size(document.body) for document in request.documents) <= SMALL_BYTES
         arguments: list[str | int] = [request.collection_id, generation, name, request.job_id, mode, memo]
         arguments += [request.request_hash, REMEMBER_S if request.request_id else REMEMBER_OWN_S, request.label]
-        arguments += ["fast" if small else "", SMALL_DOCUMENTS]
+        arguments += ["fast" if small else "", SMALL_DOCUMENTS, request.not_after]
         for doc_hash, document, place in zip(hashes, request.documents, places, strict=True):
             arguments += _fields(doc_hash, document, place)
         status, answer, bell = self.link.run("accept", *arguments)
@@ -194,7 +195,7 @@ def _fields(doc_hash: str, document: NewDocument, place: str) -> list[str | int]
         document.id,
         document.kind.value,
         place,
-        len(document.body),
+        body_size(document.body),
         document.media_type,
         document.title[:TITLE_CHARS],
         document.url if len(document.url) <= URL_CHARS else "",

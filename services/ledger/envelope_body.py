@@ -20,6 +20,11 @@ class BodyReader(io.RawIOBase):
         self._length = length
         self._position = 0
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Descriptor, first byte and length: what another process needs to read the same."""
+        return self._descriptor, self._start, self._length
+
     def readable(self) -> bool:
         """Always."""
         return True

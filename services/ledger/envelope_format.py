@@ -14,10 +14,11 @@ import io
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, BinaryIO
 
 from services.errors import NearfieldError
+from services.ledger.bodies import Body, body_blocks, body_size
 from services.ledger.values import DocumentKind, NewDocument
 
 MAGIC = b"NFENV1\r\n"
@@ -63,14 +64,37 @@ class FrameHead:
     checksum: bytes
 
 
-def encode_frame(kind: bytes, meta: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
-    """A frame without its body (which follows it), and the frame's checksum."""
+def write_frame(file: BinaryIO, kind: bytes, meta: dict[str, Any], body: Body) -> bytes:
+    """Writes a frame at the file's position and returns its checksum.
+
+    A body that is a file is read once: its checksum goes into the head after it, by a step back. Until then the head
+    says none, so a frame that was cut short can never be taken for a whole one.
+
+    Raises:
+        OSError: also when the body does not have the length it had a moment ago.
+    """
     text = json.dumps(meta, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    checksum = frame_checksum(kind, len(text), len(body))
+    size = body_size(body)
+    checksum = frame_checksum(kind, len(text), size)
     checksum.update(text)
-    checksum.update(body)
-    digest = checksum.digest()
-    return HEAD.pack(kind, len(text), len(body), digest) + text, digest
+    if isinstance(body, bytes):
+        checksum.update(body)
+        file.write(HEAD.pack(kind, len(text), size, checksum.digest()) + text)
+        file.write(body)
+        return checksum.digest()
+    start = file.tell()
+    file.write(HEAD.pack(kind, len(text), size, b"\0" * CHECKSUM_BYTES) + text)
+    written = 0
+    for block in body_blocks(body):
+        checksum.update(block)
+        written += file.write(block)
+    if written != size:
+        raise OSError(f"a body of {size} bytes gave {written}")
+    end = file.tell()
+    file.seek(start)
+    file.write(HEAD.pack(kind, len(text), size, checksum.digest()))
+    file.seek(end)
+    return checksum.digest()
 
 
 def frame_checksum(kind: bytes, meta_bytes: int, body_bytes: int) -> hashlib.blake2b:
@@ -105,18 +129,17 @@ def decode_meta(data: bytes) -> dict[str, Any]:
 
 def document_meta(collection_id: str, document: NewDocument, generation: int) -> dict[str, Any]:
     """What a document's frame says beside its body."""
-    meta = asdict(document)
-    del meta["body"]
-    meta["kind"] = document.kind.value
+    meta = {field.name: getattr(document, field.name) for field in fields(document) if field.name != "body"}
+    meta |= {"kind": document.kind.value, "metadata": dict(document.metadata)}
     return {"collection_id": collection_id, "generation": generation, "document": meta}
 
 
-def stored_document(meta: bytes, body: bytes) -> StoredDocument:
+def stored_document(meta: bytes, body: Body) -> StoredDocument:
     """The document of a frame, whose checksum has been verified."""
     frame = decode_meta(meta)
-    fields = dict(frame["document"])
-    fields["kind"] = DocumentKind(fields["kind"])
-    return StoredDocument(frame["collection_id"], frame["generation"], NewDocument(**fields, body=body))
+    members = dict(frame["document"])
+    members["kind"] = DocumentKind(members["kind"])
+    return StoredDocument(frame["collection_id"], frame["generation"], NewDocument(**members, body=body))
 
 
 def damaged(why: str, name: str = "") -> NearfieldError:

@@ -21,6 +21,7 @@ from pathlib import Path
 from services.errors import NearfieldError, StorageFull, Unavailable
 from services.ledger import envelope_format as form
 from services.ledger import envelope_replay as replay
+from services.ledger.bodies import BLOCK_BYTES
 from services.ledger.envelope_body import BodyReader
 from services.ledger.envelope_format import EnvelopeHeader, FrameHead, StoredDocument
 from services.ledger.values import NewDocument
@@ -28,7 +29,8 @@ from services.ledger.values import NewDocument
 SUFFIX = ".nfe"
 TEMPORARY = ".tmp"
 SHARDS = 256
-BLOCK_BYTES = 1024 * 1024
+ABANDONED_S = 600
+"""A temporary file this old belongs to a process that died: no request is written for ten minutes."""
 _PLACE = re.compile(r"(\d{16}-[0-9a-f]{16}):(\d{1,12})")
 _NAME = re.compile(r"(\d{16})-[0-9a-f]{16}")
 
@@ -88,17 +90,15 @@ class EnvelopeStore:
 
         The caller closes it. Raises as ``read``.
         """
-        with self._open(reference) as (file, head):
-            start = file.tell()
-            checksum = form.frame_checksum(head.kind, head.meta_bytes, head.body_bytes)
-            left = head.meta_bytes + head.body_bytes
-            while left and (block := file.read(min(left, BLOCK_BYTES))):
-                checksum.update(block)
-                left -= len(block)
-            if left or checksum.digest() != head.checksum:
-                raise form.damaged("a document's bytes do not match their checksum", reference)
-            descriptor = os.dup(file.fileno())
-        return io.BufferedReader(BodyReader(descriptor, start + head.meta_bytes, head.body_bytes))
+        return self._verified(reference)[1]
+
+    def open_document(self, reference: str) -> StoredDocument:
+        """As ``read``, with the body as an open file instead of bytes: for what may be too large for memory.
+
+        The caller closes the body. Raises as ``read``.
+        """
+        meta, body = self._verified(reference)
+        return form.stored_document(meta, body)
 
     def replay(self, name: str) -> tuple[EnvelopeHeader, Iterator[StoredDocument]]:
         """A whole envelope in order, checked against its end frame: what a ledger can be made from again.
@@ -129,11 +129,11 @@ class EnvelopeStore:
             condemn: asked which of the given names nothing refers to, and marks them so that nothing will.
             older_than_s: younger files stay whatever is said of them.
         """
-        limit_us = now_us - older_than_s * 1_000_000
         folder = self._shard(shard)
-        old = [path for path in folder.glob("*") if _created_us(path) < limit_us]
-        removed = [path for path in old if path.suffix == TEMPORARY]
-        names = [path.stem for path in old if path.suffix == SUFFIX]
+        abandoned_us = now_us - min(older_than_s, ABANDONED_S) * 1_000_000
+        removed = [path for path in folder.glob(f"*{TEMPORARY}") if _created_us(path) < abandoned_us]
+        limit_us = now_us - older_than_s * 1_000_000
+        names = [path.stem for path in folder.glob(f"*{SUFFIX}") if _created_us(path) < limit_us]
         for start in range(0, len(names), 1000):
             removed += [folder / f"{name}{SUFFIX}" for name in condemn(names[start : start + 1000])]
         for path in removed:
@@ -143,6 +143,22 @@ class EnvelopeStore:
     def is_empty(self) -> bool:
         """True when not one envelope is there."""
         return not any(self.folder.glob(f"*/*{SUFFIX}"))
+
+    def _verified(self, reference: str) -> tuple[bytes, io.BufferedReader]:
+        """A frame's JSON, and its body as a file; read through once to be checked."""
+        with self._open(reference) as (file, head):
+            start = file.tell()
+            checksum = form.frame_checksum(head.kind, head.meta_bytes, head.body_bytes)
+            meta = file.read(head.meta_bytes)
+            checksum.update(meta)
+            left = head.body_bytes
+            while left and (block := file.read(min(left, BLOCK_BYTES))):
+                checksum.update(block)
+                left -= len(block)
+            if left or checksum.digest() != head.checksum:
+                raise form.damaged("a document's bytes do not match their checksum", reference)
+            descriptor = os.dup(file.fileno())
+        return meta, io.BufferedReader(BodyReader(descriptor, start + head.meta_bytes, head.body_bytes))
 
     def _documents(self, name: str) -> Iterator[StoredDocument]:
         with self._open_file(name) as file:
@@ -183,18 +199,12 @@ def _write_file(path: Path, header: EnvelopeHeader, documents: Sequence[tuple[Ne
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(form.MAGIC)
-        frame, checksum = form.encode_frame(form.HEADER, asdict(header), b"")
-        file.write(frame)
-        all_checksums.update(checksum)
+        all_checksums.update(form.write_frame(file, form.HEADER, asdict(header), b""))
         for document, generation in documents:
             offsets.append(file.tell())
             meta = form.document_meta(header.collection_id, document, generation)
-            frame, checksum = form.encode_frame(form.DOCUMENT, meta, document.body)
-            all_checksums.update(checksum)
-            file.write(frame)
-            file.write(document.body)
-        end, _ = form.encode_frame(form.END, {"documents": len(offsets)}, all_checksums.digest())
-        file.write(end + all_checksums.digest())
+            all_checksums.update(form.write_frame(file, form.DOCUMENT, meta, document.body))
+        form.write_frame(file, form.END, {"documents": len(offsets)}, all_checksums.digest())
         file.flush()
         os.fsync(file.fileno())
     return offsets

@@ -18,6 +18,7 @@ from services.ids import new_token
 from services.ledger import keys
 from services.ledger.comparing import NOTHING, Compared, IndexSide
 from services.ledger.envelopes import SHARDS, EnvelopeStore
+from services.ledger.erasing import Erasing
 from services.ledger.instance import Instances, Standing
 from services.ledger.ledger import Ledger
 from services.ledger.orphans import OrphanWatch
@@ -37,6 +38,13 @@ class Collections(Protocol):
 
     def deleted_ids(self) -> set[str]:
         """Ids of deleted collections that are not cleared yet."""
+
+
+class Checks(Protocol):
+    """What is looked at beside leases and heads, a little in every sweep."""
+
+    def step(self, collections: Sequence[Collection]) -> Sequence[str]:
+        """Looks at the next few things; what it has found, in words, when a round has come to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class SweepReport:
     orphans_removed: int = 0
     jobs_forgotten: int = 0
     envelopes_removed: int = 0
+    findings: tuple[str, ...] = ()
 
 
 class Keeper:
@@ -86,6 +95,8 @@ class Keeper:
 
     Args:
         index_client: of the index Redis; its time limit should be well below the length of a lease.
+        erasing: makes collections again from nothing when asked to; None: nobody can ask.
+        checks: looks at a little more in every sweep: the running audit.
     """
 
     def __init__(
@@ -98,6 +109,8 @@ class Keeper:
         collections: Collections,
         doorbell: Doorbell,
         options: KeeperOptions | None = None,
+        erasing: Erasing | None = None,
+        checks: Checks | None = None,
     ) -> None:
         self._ledger = ledger
         self._link = ledger.link
@@ -108,7 +121,8 @@ class Keeper:
         self._token = new_token()
         self._sweeps = 0
         self._instances = Instances(self._link, index_client, envelopes)
-        self._repair = IndexRepair(ledger, index, index_client, self._instances)
+        self._repair = IndexRepair(ledger, index, index_client, self._instances, erasing)
+        self._checks = checks
         self._orphans = OrphanWatch(ledger, index, index_client, patience_ms=self._options.orphan_patience_ms)
 
     def sweep(self) -> SweepReport:
@@ -127,7 +141,7 @@ class Keeper:
             report = SweepReport(
                 leases_ended=expired.leases, documents_failed=len(expired.failed), rung=tuple(self._ring())
             )
-            return self._clear(self._mind_index(collections, expired, report))
+            return self._clear(collections, self._mind_index(collections, expired, report))
         finally:
             with contextlib.suppress(Unavailable):
                 self._lock("free")
@@ -185,7 +199,7 @@ class Keeper:
             orphans_removed=orphans.removed,
         )
 
-    def _clear(self, report: SweepReport) -> SweepReport:
+    def _clear(self, collections: Sequence[Collection], report: SweepReport) -> SweepReport:
         """Old jobs, and one folder of envelopes in turn; not while it is unclear whose they are."""
         if report.disagreement or report.index_away or not self._lock("keep"):
             return report
@@ -198,7 +212,8 @@ class Keeper:
             older_than_s=self._options.envelope_age_s,
         )
         forgotten = self._ledger.prune_jobs(keep=self._options.keep_jobs)
-        return replace(report, envelopes_removed=removed, jobs_forgotten=forgotten)
+        findings = tuple(self._checks.step(collections)) if self._checks is not None and not report.rebuilding else ()
+        return replace(report, envelopes_removed=removed, jobs_forgotten=forgotten, findings=findings)
 
     def _lock(self, verb: str) -> bool:
         return bool(self._link.run("lock", verb, self._token, self._options.lock_ms))

@@ -17,6 +17,7 @@ from services.errors import IndexRebuilding
 from services.ids import rebuild_key
 from services.ledger import keys
 from services.ledger.comparing import NOTHING, Compared, Comparer, IndexSide
+from services.ledger.erasing import Erasing, is_erasing
 from services.ledger.instance import Instances
 from services.ledger.ledger import Ledger
 from services.ledger.redis_link import redis_errors
@@ -39,8 +40,16 @@ class Repaired:
 class IndexRepair:
     """The keeper's part that looks at the index. Reads heads, queues documents, sets marks; writes no chunks."""
 
-    def __init__(self, ledger: Ledger, index: IndexSide, index_client: Client, instances: Instances) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        index: IndexSide,
+        index_client: Client,
+        instances: Instances,
+        erasing: Erasing | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._erasing = erasing
         self._link = ledger.link
         self._index = index
         self._index_client = index_client
@@ -60,13 +69,24 @@ class IndexRepair:
     def repair(self, collections: Sequence[Collection]) -> Repaired:
         """One sweep over all collections. Raises Unavailable while the index does not answer."""
         self._notice_restart(collections)
-        created = sum(self._notice_absence(collection) for collection in collections)
-        compared = self._go_on_comparing(collections)
+        whole = [collection for collection in collections if not self._erase(collection)]
+        created = sum(self._notice_absence(collection) for collection in whole)
+        compared = self._go_on_comparing(whole)
         return Repaired(compared, created, self._mirror(collections))
 
     def compare(self, collection: Collection, doc_hashes: Sequence[str]) -> Compared:
         """Compares some documents at once."""
         return self._comparer.compare(collection, doc_hashes)
+
+    def _erase(self, collection: Collection) -> bool:
+        """Goes on forgetting a collection that is to be made again; True while that is under way."""
+        if self._erasing is None or not is_erasing(self._ledger, collection.id):
+            return False
+        if not self._erasing.go_on(collection):
+            return True
+        # now, and not only when it was asked for: what was written meanwhile may be gone
+        self._compare_everything(collection.id, wiped=True)
+        return False
 
     def _notice_restart(self, collections: Sequence[Collection]) -> None:
         with redis_errors("index"):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from services.errors import Conflict
+from services.ledger.bodies import Body
 
 T = TypeVar("T")
 
@@ -52,12 +53,13 @@ class NewDocument:
 
     ``text_hash`` covers what is embedded (title, text or raw bytes, media type); ``full_hash`` covers everything.
     ``metadata`` holds the client's fields, declared or not. ``source`` is the file name or relative path, if any.
-    ``parent`` is the document hash of the SOURCE this document was expanded from.
+    ``parent`` is the document hash of the SOURCE this document was expanded from. ``body`` is an open file where it was
+    uploaded as one; of a TEXT, and of what ``EnvelopeStore.read`` gives back, it is bytes.
     """
 
     id: str
     kind: DocumentKind
-    body: bytes = b""
+    body: Body = b""
     media_type: str = "text/plain"
     title: str = ""
     url: str = ""
@@ -82,6 +84,7 @@ class AcceptRequest:
         generation: 0 for a new one. A SOURCE's children take their parent's: then ``job_id`` is the parent's job and
             every document has the same ``parent``. A child that an earlier slice has handled is answered "unchanged"
             and not counted again; once the parent's generation is no longer wanted all are answered "stale".
+        not_after: a document whose wanted generation is newer than this is answered "stale" and left alone; 0: none is.
     """
 
     collection_id: str
@@ -91,6 +94,7 @@ class AcceptRequest:
     job_id: str = ""
     label: str = ""
     generation: int = 0
+    not_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from services.index.values import FoundDocument
 from services.search.embedder import QueryEmbedder
 from services.search.gather import Effort, Gathered, gather
 from services.search.query import check_request, clean_query
-from services.search.scanning import ScanWatch
 from services.search.values import Hit, Passage, SearchAnswer, SearchRequest
 
 __all__ = ["Hit", "Passage", "SearchAnswer", "SearchRequest", "Searcher"]
@@ -52,7 +51,6 @@ class Searcher:
         self._embed_timeout_s = embed_timeout_s
         self._effort = Effort(ef_runtime, timeout_ms)
         self._clock = clock
-        self._scans = ScanWatch(index, clock)
 
     def search(self, collection: Collection, request: SearchRequest) -> SearchAnswer:
         """Finds documents by meaning.
@@ -72,6 +70,8 @@ class Searcher:
         asked = self._clock()
         vector = embedder.embed(text, self._embed_timeout_s)
         embedded = self._clock()
+        # Asked before the query and every time: an engine that was restarted a moment ago finds only what it has read.
+        scanning = self._index.is_scanning(collection)
         gathered = gather(
             self._index,
             collection,
@@ -82,7 +82,6 @@ class Searcher:
             effort=self._effort,
         )
         finished = self._clock()
-        scanning = self._scans.is_scanning(collection)
         _refuse_empty_rebuild(gathered)
         _refuse_empty_scan(gathered, scanning)
         spec = embedder.spec

@@ -11,7 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOUSES = ("services", "workers", "web", "cli")
 # What may act when it is started with `python -m`; everything else only defines.
-SHIMS = ("web.main", "workers.main", "workers.keeper", "cli.main", "cli.up.undertaker")
+SHIMS = (
+    "web.main",
+    "workers.main",
+    "workers.keeper",
+    "workers.collector",
+    "services.ingest.sandbox.server",
+    "cli.main",
+    "cli.up.undertaker",
+)
 
 
 @dataclass(frozen=True)

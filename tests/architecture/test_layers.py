@@ -21,7 +21,7 @@ DOORS = {
     "sentence_transformers": {"services.embedding"},
     "transformers": {"services.embedding"},
     "redis_om": {"services.collections", "services.ledger"},
-    "waitress": {"web.main", "web.server"},
+    "waitress": {"web.main", "web.receiving", "web.server"},
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ from services.ingest.accept import Acceptor
 from services.ingest.extract import registry
 from services.ingest.extract.types import Extractor
 from services.ingest.pipeline import DrainReport, IngestPipeline
+from services.ingest.sandbox.limits import SandboxLimits
+from services.ingest.sandbox.results import RowSlice
+from services.ingest.sandbox.sandbox import FileReader, Sandbox
+from services.ingest.tabular import read_rows
+from services.ingest.values import Extracted
+from services.ledger.bodies import Body, body_bytes, body_file
 from services.ledger.ledger import Ledger
 from services.ledger.part import Limits
 from services.ledger.values import AcceptAnswer, DocumentRecord, JobCounts
@@ -91,6 +99,24 @@ class WatchedModels:
         return spec
 
 
+class ReadInside:
+    """Reads files in the test's own process, by readers that a test brings along."""
+
+    def extract(
+        self, media_type: str, body: Body, *, name: str, max_text_bytes: int, tick: Callable[[], None]
+    ) -> Extracted:
+        return registry.extract(media_type, body_bytes(body), max_text_bytes=max_text_bytes, tick=tick)
+
+    def rows(self, media_type: str, body: Body, *, name: str, after: int, tick: Callable[[], None]) -> RowSlice:
+        return RowSlice(tuple(read_rows(media_type, body_file(body), after=after)), more=False)
+
+
+@cache
+def shared_sandbox() -> Sandbox:
+    """One fork server for all tests of this process."""
+    return Sandbox(Path(tempfile.mkdtemp(prefix="nft-")), SandboxLimits())
+
+
 @dataclass
 class Jumps:
     """A clock that moves at every look, so that slices are over soon without waiting."""
@@ -152,9 +178,10 @@ def make_workshop(
     *fields: FieldSpec,
     chunking: Chunking | None = None,
     limits: Limits = FAST,
+    files: FileReader | None = None,
     **settings: Any,
 ) -> Workshop:
-    """A workshop on ``pair`` with its data in ``folder``."""
+    """A workshop on ``pair`` with its data in ``folder``; ``files`` reads files, in a shared sandbox by default."""
     bells = Bells()
     values = {"data_dir": folder, "ledger_url": pair.ledger.url, "index_url": pair.index.url, "model": "hash"}
     services = build_services(load_settings({}, **{**values, **settings}), doorbell=bells, profile=BULK)
@@ -164,6 +191,7 @@ def make_workshop(
         services,
         ledger=ledger,
         models=models,
+        sandbox=files or shared_sandbox(),  # type: ignore[arg-type]
         acceptor=Acceptor(ledger, bells, max_document_bytes=services.settings.max_document_bytes),
     )
     spec = services.models.spec("hash")

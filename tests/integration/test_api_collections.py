@@ -40,6 +40,7 @@ def test_a_collection_is_made_with_defaults(api: Api) -> None:
         "chunking": {"strategy": "structure", "size_tokens": None, "overlap_tokens": 0},
         "fields": {},
         "language": "en",
+        "near_duplicates": "keep",
         "searchable": 0,
         "chunks": 0,
         "waiting": 0,
@@ -57,6 +58,7 @@ def test_a_collection_is_made_as_asked(api: Api) -> None:
         "chunking": {"strategy": "none", "size_tokens": 64, "overlap_tokens": 8},
         "fields": {"kind": "tag", "year": "number", "day": "date", "draft": "boolean"},
         "language": "de",
+        "near_duplicates": "replace",
     }
     found = api.collection(**asked)
     assert {name: found[name] for name in asked} == asked

@@ -40,7 +40,7 @@ def test_hostile_values_match_themselves_and_nothing_else(api: Api, value: str) 
 
 FILE_NAMES = [
     "../../etc/passwd.txt", "..\\..\\x.txt", "C:\\x.txt", "/etc/passwd.txt", "CON.txt", ".htaccess", "文档.txt",
-    "a\u202etxt.exe", "<img src=x onerror=alert(1)>.txt", "a;b.txt", "a" * 300 + ".txt", "a\0b.txt", "a\nb.txt",
+    "a\u202eexe.txt", "<img src=x onerror=alert(1)>.txt", "a;b.txt", "a" * 300 + ".txt", "a\0b.txt", "a\nb.txt",
     "a/./b.txt", "%2e%2e%2fx.txt", "a//b.txt", "..", ".", " ",
 ]  # fmt: skip
 

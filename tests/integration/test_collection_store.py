@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from services.collections.store import CollectionStore, NewCollection
-from services.collections.values import Algorithm, Chunking, FieldSpec, FieldType, VectorType
+from services.collections.values import Algorithm, Chunking, FieldSpec, FieldType, NearDuplicatePolicy, VectorType
 from services.errors import Conflict, InvalidInput, NotFound
-from services.redis_clients import BULK, connect_text
+from services.redis_clients import BULK, Client, connect_text
 from tests.conftest import RedisPair
 
 DOCS = NewCollection(name="docs", model="hash", fingerprint="f" * 32, dim=64)
@@ -34,11 +34,25 @@ def test_everything_said_at_creation_is_read_back(store: CollectionStore) -> Non
             chunking=Chunking("none", 128, 16),
             fields=(FieldSpec("year", FieldType.NUMBER), FieldSpec("tags", FieldType.TAG)),
             language="de",
+            near_duplicates=NearDuplicatePolicy.REPLACE,
         )
     )
     assert store.get("docs") == made
     assert store.by_id(made.id) == made
     assert store.list() == [made]
+
+
+def test_a_record_from_before_near_duplicates_keeps_them(store: CollectionStore, ledger_client: Client) -> None:
+    made = store.create(replace(DOCS, near_duplicates=NearDuplicatePolicy.SKIP))
+    key = next(ledger_client.scan_iter(f"*{made.id}", _type="hash"))
+    assert ledger_client.hdel(key, "near_duplicates") == 1
+    assert store.get("docs") == replace(made, near_duplicates=NearDuplicatePolicy.KEEP)
+
+
+def test_overlap_may_be_half_of_a_chunk(store: CollectionStore) -> None:
+    assert store.create(replace(DOCS, chunking=Chunking(overlap_tokens=96))).chunking.overlap_tokens == 96
+    with pytest.raises(InvalidInput, match="allowed are 0 to 96"):
+        store.create(replace(DOCS, name="other", chunking=Chunking(overlap_tokens=97)))
 
 
 def test_a_name_is_claimed_by_one_of_many_at_once(store: CollectionStore) -> None:

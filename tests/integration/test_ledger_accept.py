@@ -273,3 +273,14 @@ def test_a_ledger_without_memory_takes_nothing_in(desk: Desk) -> None:
 
 def _jobs(desk: Desk) -> list[bytes]:
     return list(desk.client.scan_iter(f"{keys.ROOT}:j:*"))
+
+
+def test_a_removal_that_may_not_overtake_leaves_a_newer_version(desk: Desk) -> None:
+    seen = desk.add("a", "b").documents[0].generation
+    desk.drain()
+    newer = desk.add("a", body="a newer text").documents[0].generation
+    answer = desk.accept(text("a", kind="delete"), text("b", kind="delete"), not_after=seen)
+    assert [document.outcome for document in answer.documents] == ["stale", "accepted"]
+    desk.drain()
+    assert (desk.record("a").visible_generation, desk.state("b")) == (newer, DocumentState.DELETED)
+    check_books(desk, ["a", "b"])

@@ -14,7 +14,7 @@ from services.ingest.purge import purge_collection
 from services.ingest.values import Extracted, FileInput, TextInput
 from services.ledger.values import DocumentState
 from tests.conftest import RedisPair
-from tests.integration.pipeline_tools import Jumps, Workshop, after, make_workshop, reader
+from tests.integration.pipeline_tools import Jumps, ReadInside, Workshop, after, make_workshop, reader
 from tests.processes import wait_until
 
 ODD = "text/x-odd"
@@ -22,7 +22,7 @@ ODD = "text/x-odd"
 
 @pytest.fixture
 def shop(redis_pair: RedisPair, tmp_path: Path) -> Workshop:
-    return make_workshop(redis_pair, tmp_path)
+    return make_workshop(redis_pair, tmp_path, files=ReadInside())
 
 
 def add(shop: Workshop, *ids: str, media_type: str = "text/plain", text: str = "words") -> None:
@@ -125,7 +125,7 @@ def test_a_long_document_pauses_for_a_small_one(redis_pair: RedisPair, tmp_path:
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing(redis_pair: RedisPair, tmp_path: Path) -> None:
-    shop = make_workshop(redis_pair, tmp_path, lease_ms=500)
+    shop = make_workshop(redis_pair, tmp_path, files=ReadInside(), lease_ms=500)
     seen: list[int] = []
 
     def overtake() -> None:
@@ -148,7 +148,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(redis_pair: RedisPair, tmp_
 
 
 def test_progress_keeps_a_lease(redis_pair: RedisPair, tmp_path: Path) -> None:
-    shop = make_workshop(redis_pair, tmp_path, lease_ms=500)
+    shop = make_workshop(redis_pair, tmp_path, files=ReadInside(), lease_ms=500)
 
     def slow(body: bytes, tick: Callable[[], None]) -> Extracted:
         until = time.monotonic() + 1.5
@@ -178,7 +178,7 @@ def test_an_index_that_is_away_costs_no_attempt(private_redis_pair: RedisPair, t
 
 
 def test_a_ledger_that_is_away_is_the_callers_to_know(private_redis_pair: RedisPair, tmp_path: Path) -> None:
-    shop = make_workshop(private_redis_pair, tmp_path, lease_ms=500)
+    shop = make_workshop(private_redis_pair, tmp_path, files=ReadInside(), lease_ms=500)
 
     def fall() -> None:
         private_redis_pair.ledger.kill()

@@ -83,12 +83,12 @@ def test_a_file_the_server_refuses_is_named_and_the_others_get_in(url: str, tmp_
     folder.mkdir()
     for number in range(5):
         (folder / f"good{number}.txt").write_text(f"a good text, number {number}")
-    (folder / "bad.pdf").write_bytes(b"%PDF-1.7 no text in here that is read yet")
+    (folder / "bad.pdf").write_bytes(b"\x89PNG\r\n\x1a\n, an image under a false name")
     report = ask(url, "add", str(folder), "--collection", "mixed", "--wait", code=1)
     assert (report["accepted"], report["ready"]) == (5, 5)
     (refused,) = [entry for entry in report["skipped"] if entry["refused"]]
     assert refused["path"].endswith("bad.pdf")
-    assert "PDF" in refused["reason"]
+    assert "PNG" in refused["reason"]
 
 
 def test_a_table_becomes_a_document_per_row(url: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.conftest import RedisPair
 from tests.integration.up_tools import UpProcess, run_cli
 from tests.processes import wait_until
 
-PARTS = {"redis-ledger", "redis-index", "web", "worker", "keeper"}
+PARTS = {"redis-ledger", "redis-index", "web", "worker", "keeper", "collector"}
 Start = Callable[..., UpProcess]
 
 
@@ -132,7 +132,7 @@ def test_given_servers_are_used_and_none_is_embedded(start: Start, redis_pair: R
     settings = {"NEARFIELD_LEDGER_URL": redis_pair.ledger.url, "NEARFIELD_INDEX_URL": redis_pair.index.url}
     up = start("--port", "0", "--no-demo", settings=settings)
     url = up.ready()
-    assert set(up.children()) == {"web", "worker", "keeper"}
+    assert set(up.children()) == {"web", "worker", "keeper", "collector"}
     add(url, tmp_path, "one.txt")
     assert found(url) == {"one.txt"}
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from services.doorbell import BELL_QUEUE
-from services.ingest.extract.plain import extract_plain
 from services.ingest.values import FileInput, TextInput
 from services.ledger.values import DocumentState
 from tests.conftest import RedisPair
-from tests.integration.pipeline_tools import Workshop, make_workshop, reader
+from tests.integration.pipeline_tools import Workshop, make_workshop
 from tests.integration.poison_worker import POISON
 from tests.processes import Product, ProductProcess, wait_until
 from workers.app import make_app
@@ -116,8 +115,7 @@ def test_a_document_that_kills_its_worker_fails_alone(plant: Plant) -> None:
         "tests.integration.poison_worker", process.arguments, process.environment, process.log
     )
     plant.product.keeper.start()
-    with reader(POISON, extract_plain):  # for the acceptor of this process
-        plant.add("poison", media_type=POISON, ring=False)
+    plant.shop.services.acceptor.add_texts(plant.shop.collection, [TextInput("poison", POISON)])
     plant.add("a", "b", "c")
     file = FileInput("d.txt", b"a file beside it")
     plant.shop.services.acceptor.add_files(plant.shop.collection, [file])

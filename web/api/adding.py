@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import flask
 
@@ -16,12 +16,13 @@ from web.body import JSON_TYPE, MULTIPART_TYPE, NDJSON_TYPES, json_response, rea
 from web.bulk import bulk_response
 from web.endpoint import API_PREFIX, Answer, Router
 from web.idempotency import request_key
+from web.intake import SMALL_BYTES
 from web.json_guard import parse_json
 from web.present import accepted_json
 from web.schemas import DocumentIn, DocumentPut
 from web.shapes import AcceptedShape, BulkLineShape, UploadShape
-from web.state import web_state
-from web.uploads import FILE_PART, read_upload, refuse_unknown_parts
+from web.state import WebState, web_state
+from web.uploads import FILE_PART, allow_upload, read_upload, refuse_unknown_parts
 from web.validate import json_name, validate, validate_all
 
 routes = Router("documents", name="adding")
@@ -48,15 +49,16 @@ def add_documents(name: str) -> flask.Response:
     limit_bytes = state.settings.max_body_bytes
     collection = state.collection(name)
     if media_type in NDJSON_TYPES:
-        require_size(request, limit_bytes)
         return bulk_response(state, collection, request)
-    body = read_bytes(request, limit_bytes)
-    value = parse_json(body, limit_bytes=limit_bytes)
-    documents = parse_documents(value)
-    key = request_key(request, [body])
-    # For an object, pointers have no number in front.
-    with relocated({"": ""} if isinstance(value, list) else {"/0": ""}):
-        answer = state.services.acceptor.add_texts(collection, documents, request_id=key.id, request_hash=key.hash)
+    require_size(request, limit_bytes)
+    with slot_for(state, request):
+        body = read_bytes(request, limit_bytes)
+        value = parse_json(body, limit_bytes=limit_bytes)
+        documents = parse_documents(value)
+        key = request_key(request, [body])
+        # For an object, pointers have no number in front.
+        with relocated({"": ""} if isinstance(value, list) else {"/0": ""}):
+            answer = state.services.acceptor.add_texts(collection, documents, request_id=key.id, request_hash=key.hash)
     return accepted(answer)
 
 
@@ -72,14 +74,16 @@ def add_documents(name: str) -> flask.Response:
 def add_files(name: str) -> flask.Response:
     """Any number of parts named "file"; each file name may be a relative path, which makes the document's stable id."""
     state = web_state()
+    allow_upload(flask.request, state.settings.max_upload_bytes)
     collection = state.collection(name)
-    upload = read_upload(flask.request)
-    refuse_unknown_parts(flask.request)
-    key = request_key(flask.request, upload.content())
-    files = upload.files
-    places = {f"/{number}/{part}": f"/{part}" for number in range(len(files)) for part in ("metadata", "id")}
-    with relocated({**places, "": f"/{FILE_PART}"}):
-        answer = state.services.acceptor.add_files(collection, files, request_id=key.id, request_hash=key.hash)
+    with state.uploads.held():
+        upload = read_upload(flask.request)
+        refuse_unknown_parts(flask.request)
+        key = request_key(flask.request, upload.content())
+        files = upload.files
+        places = {f"/{number}/{part}": f"/{part}" for number in range(len(files)) for part in ("metadata", "id")}
+        with relocated({**places, "": f"/{FILE_PART}"}):
+            answer = state.services.acceptor.add_files(collection, files, request_id=key.id, request_hash=key.hash)
     names = (clean_file_name(file.name) for file in files)
     return accepted(answer, {document.id: name for document, name in zip(answer.documents, names, strict=True)})
 
@@ -99,13 +103,15 @@ def put_document(name: str, document_id: str) -> flask.Response:
     limit_bytes = state.settings.max_body_bytes
     require_type(flask.request, (JSON_TYPE,))
     collection = state.collection(name)
-    body = read_bytes(flask.request, limit_bytes)
-    put = validate(DocumentPut, parse_json(body, limit_bytes=limit_bytes))
-    key = request_key(flask.request, [body])
-    with relocated({"/0/id": "/document_id", "/0": ""}):
-        answer = state.services.acceptor.add_texts(
-            collection, [put.as_input(document_id)], request_id=key.id, request_hash=key.hash
-        )
+    require_size(flask.request, limit_bytes)
+    with slot_for(state, flask.request):
+        body = read_bytes(flask.request, limit_bytes)
+        put = validate(DocumentPut, parse_json(body, limit_bytes=limit_bytes))
+        key = request_key(flask.request, [body])
+        with relocated({"/0/id": "/document_id", "/0": ""}):
+            answer = state.services.acceptor.add_texts(
+                collection, [put.as_input(document_id)], request_id=key.id, request_hash=key.hash
+            )
     return accepted(answer)
 
 
@@ -128,6 +134,16 @@ def delete_document(name: str, document_id: str) -> flask.Response:
     with relocated({"/0": "/document_id"}):
         answer = state.services.acceptor.delete(collection, [document_id], request_id=key.id, request_hash=key.hash)
     return accepted(answer)
+
+
+def slot_for(state: WebState, request: flask.Request) -> AbstractContextManager[None]:
+    """A slot for a JSON body that is large enough to cost memory when it is parsed; smaller ones need none.
+
+    Raises:
+        Overloaded: when it is entered, and as many large bodies as may are being worked on.
+    """
+    length = request.content_length
+    return nullcontext() if length is not None and length <= SMALL_BYTES else state.uploads.held()
 
 
 def parse_documents(value: object) -> list[TextInput]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import flask
 
 from services.collections.store import NewCollection
-from services.collections.values import Algorithm, Chunking, Collection, FieldSpec, FieldType, VectorType
+from services.collections.values import (
+    Algorithm,
+    Chunking,
+    Collection,
+    FieldSpec,
+    FieldType,
+    NearDuplicatePolicy,
+    VectorType,
+)
 from services.errors import NearfieldError
 from web.api.models import offered_spec
 from web.body import json_response
@@ -77,6 +85,7 @@ def _create(state: WebState, body: CollectionIn) -> Collection:
             chunking=Chunking(body.chunking.strategy, body.chunking.size_tokens, body.chunking.overlap_tokens),
             fields=tuple(FieldSpec(name, FieldType(kind)) for name, kind in body.fields.items()),
             language=body.language,
+            near_duplicates=NearDuplicatePolicy(body.near_duplicates),
         )
     )
     try:

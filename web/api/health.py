@@ -7,11 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 import flask
 from redis.exceptions import RedisError
 
+from services.admission.policy import Standing
 from services.errors import NearfieldError
 from services.redis_clients import Client
 from web.body import json_response
 from web.endpoint import Answer, Router
-from web.shapes import AliveShape, CheckShape, ReadyShape, VersionShape
+from web.shapes import AliveShape, CheckShape, IngestionShape, ReadyShape, VersionShape
 from web.state import web_state
 from web.warmup import ModelState
 
@@ -40,14 +41,21 @@ def alive() -> flask.Response:
     answers=(Answer(200, "They can", ReadyShape), Answer(503, "Not now; the checks say why", ReadyShape)),
 )
 def ready() -> flask.Response:
-    """For a load balancer: ledger, index and the default model."""
+    """For a load balancer: ledger, index and the default model.
+
+    A shortage of room is told beside them: searches go on, so it does not make the process unready.
+    """
     state = web_state()
     checks: dict[str, CheckShape] = {
         "ledger": _ping(state.services.ledger_client, "ledger"),
         "index": _ping(state.services.index_client, "index"),
         "model": {"ok": state.warmup.state is ModelState.READY, "detail": state.warmup.detail},
     }
-    answer: ReadyShape = {"status": "ready", "checks": checks}
+    answer: ReadyShape = {
+        "status": "ready",
+        "checks": checks,
+        "ingestion": ingestion_json(state.services.admission.standing()),
+    }
     if not all(check["ok"] for check in checks.values()):
         only_loading = checks["ledger"]["ok"] and checks["index"]["ok"] and state.warmup.state is ModelState.LOADING
         answer["status"] = "starting" if only_loading else "unavailable"
@@ -62,6 +70,17 @@ def what_runs() -> flask.Response:
     """The product's version and the API's."""
     answer: VersionShape = {"name": "nearfield", "version": product_version(), "api": "v1"}
     return json_response(answer)
+
+
+def ingestion_json(standing: Standing) -> IngestionShape:
+    """How ingestion stands: whether it runs, whether more is taken, and what is short."""
+    return {
+        "state": "paused" if standing.pausing else "running",
+        "accepting": standing.accepting,
+        "reasons": [
+            {"resource": shortage.resource.value, "detail": shortage.sentence} for shortage in standing.shortages
+        ],
+    }
 
 
 def _ping(client: Client, name: str) -> CheckShape:

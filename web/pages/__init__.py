@@ -18,6 +18,7 @@ from web.pages.jobs import JobPages
 from web.pages.links import document_address, manage_address, search_address
 from web.pages.manage import ManagePages
 from web.pages.search import SearchPages, summary
+from web.pages.sources import SourcePages
 
 _WEB = Path(__file__).resolve().parent.parent
 _FILTERS: tuple[Callable[..., object], ...] = (
@@ -52,7 +53,7 @@ def create_pages(services: Services) -> flask.Blueprint:
         static_folder=str(_WEB / "static"),
         static_url_path="/static",
     )
-    for part in (SearchPages, CollectionPages, ManagePages, DocumentPages, JobPages):
+    for part in (SearchPages, CollectionPages, ManagePages, DocumentPages, JobPages, SourcePages):
         part(services).register(blueprint)
     for function in _FILTERS:
         blueprint.add_app_template_filter(function)

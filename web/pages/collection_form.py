@@ -8,12 +8,12 @@ from typing import TypeVar
 from werkzeug.datastructures import MultiDict
 
 from services.collections.store import NewCollection
-from services.collections.values import Algorithm, Chunking, FieldSpec, FieldType, VectorType
+from services.collections.values import Algorithm, Chunking, FieldSpec, FieldType, NearDuplicatePolicy, VectorType
 from services.embedding.spec import ModelSpec
 from services.errors import InvalidInput
 
 FIELD_ROWS = 4
-E = TypeVar("E", Algorithm, VectorType, FieldType)
+E = TypeVar("E", Algorithm, VectorType, FieldType, NearDuplicatePolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class CollectionForm:
     strategy: str = "structure"
     size_tokens: str = ""
     overlap_tokens: str = ""
+    near_duplicates: str = NearDuplicatePolicy.KEEP
     fields: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -64,6 +65,7 @@ class CollectionForm:
             ),
             fields=tuple(FieldSpec(name, _choice(FieldType, kind, "fields")) for name, kind in self.fields),
             language=self.language,
+            near_duplicates=_choice(NearDuplicatePolicy, self.near_duplicates, "near_duplicates"),
         )
 
 
@@ -81,6 +83,7 @@ def read_collection_form(form: MultiDict[str, str]) -> CollectionForm:
         strategy=form.get("strategy", plain.strategy),
         size_tokens=form.get("size_tokens", "").strip(),
         overlap_tokens=form.get("overlap_tokens", "").strip(),
+        near_duplicates=form.get("near_duplicates", plain.near_duplicates),
         fields=tuple((name.strip(), kind) for name, kind in rows if name.strip()),
     )
 

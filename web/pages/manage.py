@@ -25,7 +25,7 @@ from web.pages.notices import notice
 from web.pages.standing import Standing, standing
 from web.pages.words import number
 from web.state import web_state
-from web.uploads import FILE_PART, Upload, read_upload
+from web.uploads import FILE_PART, Upload, allow_upload, read_upload
 
 DOCUMENTS_SHOWN = 50
 JOBS_SHOWN = 5
@@ -97,18 +97,23 @@ class ManagePages:
         """Takes uploaded files in; all of them or none."""
         found = web_state().collection(collection)
         try:
-            if not any(part.filename for part in flask.request.files.getlist(FILE_PART)):
-                raise InvalidInput("no file was chosen; choose one or more files, or a folder", code="no-file")
-            metadata = read_metadata(flask.request.form, found)
-            upload = read_upload(flask.request)
-            upload = Upload(tuple(replace(file, metadata={**metadata, **file.metadata}) for file in upload.files))
-            key, content = request_id(flask.request.form.get("token", ""), *upload.content())
-            answer = self._services.acceptor.add_files(
-                found, upload.files, request_id=key, request_hash=content, label=_upload_label(upload)
-            )
+            allow_upload(flask.request, self._services.settings.max_upload_bytes)
+            with web_state().uploads.held():
+                answer = self._take_files(found)
         except NearfieldError as error:
             return self._refused(found, error, "files")
         return self._accepted(found, answer)
+
+    def _take_files(self, found: Collection) -> AcceptAnswer:
+        if not any(part.filename for part in flask.request.files.getlist(FILE_PART)):
+            raise InvalidInput("no file was chosen; choose one or more files, or a folder", code="no-file")
+        metadata = read_metadata(flask.request.form, found)
+        upload = read_upload(flask.request)
+        upload = Upload(tuple(replace(file, metadata={**metadata, **file.metadata}) for file in upload.files))
+        key, content = request_id(flask.request.form.get("token", ""), *upload.content())
+        return self._services.acceptor.add_files(
+            found, upload.files, request_id=key, request_hash=content, label=_upload_label(upload)
+        )
 
     def add_text(self, collection: str) -> Response | tuple[str, int]:
         """Takes a pasted text in."""
@@ -202,7 +207,7 @@ class ManagePages:
             jobs=self._jobs(collection, args.get("job", "")),
             token=secrets.token_hex(16),
             text_form=text_form or TextForm(),
-            max_body_bytes=self._services.settings.max_body_bytes,
+            max_body_bytes=self._services.settings.max_upload_bytes,
             problem=problem,
             problem_in=problem_in,
             first_page=not args.get("cursor"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.collections.values import Collection
 from services.errors import Unavailable
@@ -17,7 +17,8 @@ class Standing:
     """Documents that can be found (``searchable``) of those there are (``total``); ``waiting`` are still to be read.
 
     ``rebuilding`` is (searchable again, expected) while the index is being restored. ``known`` is False when the ledger
-    did not answer: the page then says nothing rather than something wrong.
+    did not answer: the page then says nothing rather than something wrong. ``shortage`` says what has no room for more
+    documents, "" when there is room.
     """
 
     searchable: int = 0
@@ -26,6 +27,7 @@ class Standing:
     failed: int = 0
     rebuilding: tuple[int, int] | None = None
     known: bool = False
+    shortage: str = ""
 
     @property
     def empty(self) -> bool:
@@ -60,6 +62,8 @@ def standing_of_counts(counts: CollectionCounts, rebuilding: tuple[int, int] | N
 
 def standing(services: Services, collection: Collection) -> Standing:
     """The standing of a collection; unknown when the ledger is away, because a search needs only the index."""
+    found = Standing()
     with contextlib.suppress(Unavailable):
-        return standing_of_counts(services.ledger.counts(collection.id), services.ledger.rebuilding(collection.id))
-    return Standing()
+        found = standing_of_counts(services.ledger.counts(collection.id), services.ledger.rebuilding(collection.id))
+    shortages = services.admission.standing().shortages
+    return replace(found, shortage=shortages[0].sentence) if shortages else found

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a document and leaves a tombstone, so that a slow writer of an older generation cannot bring it back.
 -- ARGV[5] seconds after which the tombstone may go
 local refused = refusal()

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Deletes some of a document's left-over chunks.
 -- ARGV[5] seconds after which a tombstone may go
 if #trash == 0 then return answer('swept') end

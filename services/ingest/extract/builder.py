@@ -1,8 +1,8 @@
-"""Puts an extracted text together block by block and keeps the offsets of its headings."""
+"""Puts an extracted text together block by block and keeps the offsets of headings, pages and blocks."""
 
 from __future__ import annotations
 
-from services.ingest.values import Heading
+from services.ingest.values import Block, BlockKind, Heading, PageMark
 
 
 class TextBuilder:
@@ -11,16 +11,32 @@ class TextBuilder:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._length = 0
+        self._page: int | None = None
         self.headings: list[Heading] = []
+        self.pages: list[PageMark] = []
+        self.blocks: list[Block] = []
 
-    def add(self, block: str, *, gap: str = "\n\n") -> None:
-        """Appends ``block`` after ``gap``, without newlines around it and blanks behind it; a blank one is nothing."""
+    def __len__(self) -> int:
+        """Code points so far."""
+        return self._length
+
+    def add(self, block: str, *, gap: str = "\n\n", kind: BlockKind = BlockKind.PARAGRAPH) -> None:
+        """Appends ``block`` after ``gap``, without newlines around it and blanks behind it; a blank one is nothing.
+
+        Paragraphs need no mark: a text without marks is all paragraphs.
+        """
         block = block.strip("\n").rstrip()
         if not block.strip():
             return
         if self._parts:
             self._append(gap)
+        if self._page is not None:
+            self.pages.append(PageMark(self._length, self._page))
+            self._page = None
+        start = self._length
         self._append(block)
+        if kind is not BlockKind.PARAGRAPH:
+            self.blocks.append(Block(start, self._length, kind))
 
     def add_heading(self, text: str, level: int) -> None:
         """Appends a heading as a block of its own on one line."""
@@ -29,6 +45,10 @@ class TextBuilder:
             return
         self.add(line)
         self.headings.append(Heading(self._length - len(line), self._length, level, line))
+
+    def begin_page(self, number: int) -> None:
+        """What is added next stands on page ``number``; a page without text leaves no mark."""
+        self._page = number
 
     def text(self) -> str:
         """Everything so far."""

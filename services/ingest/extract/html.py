@@ -1,4 +1,8 @@
-"""HTML: the main text, block by block, without scripts, navigation and what is hidden.
+"""HTML: the main content with its structure, and what the page declares of itself.
+
+What is read, by this rule: the part that ``html_main`` chooses, if it has 200 characters and a quarter of the visible
+text; else the page's one main element, if it has a quarter; else the body without its furniture, if that has a quarter;
+else all of it.
 
 The parser (lexbor) follows the HTML standard and needs 0.05 s per MB, but two kinds of hostile input make it quadratic:
 100,000 nested blocks take 50 s and 100,000 attributes of one tag 77 s. Both are seen beforehand by a scan of the tags.
@@ -8,33 +12,25 @@ from __future__ import annotations
 
 import re
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser
 
 from services.ingest.cleaning import clean_text
 from services.ingest.decode import decode
 from services.ingest.extract.builder import TextBuilder
+from services.ingest.extract.html_main import main_content
+from services.ingest.extract.html_metadata import page_metadata
+from services.ingest.extract.html_reader import SKIPPED, read_tree
 from services.ingest.extract.types import Tick, words
-from services.ingest.values import Extracted, Heading
+from services.ingest.values import Extracted
 
 _MAX_DEPTH = 5000
 _MAX_TAG_CHARS = 16_384
+_MIN_MAIN_CHARS = 200
+_MIN_SHARE = 4  # the main content has at least one part in so many of the visible text
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^>]*)>?")
-_BLANKS = re.compile(r"\s+")
 _UNSEEN = re.compile(r"<(script|style|noscript|template)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-
-_SKIPPED = words(
-    "script style noscript template svg canvas iframe object embed audio video button select textarea input dialog "
-    "head nav"
-)
 _PAGE_FURNITURE = frozenset({"aside", "footer"})
-_PARAGRAPHS = words(
-    "p pre blockquote ul ol dl table figure section article main header footer aside form fieldset details address hr "
-    "h1 h2 h3 h4 h5 h6"
-)
-_LINES = words("div li tr dt dd br caption figcaption summary legend option title center tbody thead")
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CLOSED_BY_OTHERS = words(
     "p li dt dd tr td th option optgroup thead tbody tfoot colgroup rt rp html head body area base br col embed hr img "
     "input link meta source track wbr"
@@ -42,40 +38,60 @@ _CLOSED_BY_OTHERS = words(
 
 
 def extract_html(body: bytes, tick: Tick) -> Extracted:
-    """The main text of a page, its title and its headings."""
+    """The main content of a page, its title, author, date and language."""
     declared = _CHARSET.search(body[:4096])
     decoded = decode(body, declared=declared.group(1).decode("ascii") if declared else "")
-    source, too_deep = _tame(clean_text(decoded.text))
-    if too_deep:
-        warning = f"nested deeper than {_MAX_DEPTH:,} tags: read without its structure"
-        return Extracted(_without_tags(source), warnings=(*decoded.warnings, warning))
+    source, depth = _tame(clean_text(decoded.text))
+    if depth > _MAX_DEPTH:
+        return Extracted(_without_tags(source), warnings=(*decoded.warnings, _TOO_DEEP))
     tree = LexborHTMLParser(source)
     tick()
-    text, headings = _main_text(tree)
-    return Extracted(text, _title(tree, headings), headings, decoded.warnings)
+    metadata = page_metadata(tree)
+    builder = _page(source, tree, depth)
+    tick()
+    title = _title(tree) or metadata.title or _first_heading(builder)
+    return Extracted(
+        builder.text(),
+        title,
+        tuple(builder.headings),
+        decoded.warnings,
+        blocks=tuple(builder.blocks),
+        author=metadata.author,
+        date=metadata.date,
+        language=metadata.language,
+    )
+
+
+_TOO_DEEP = f"nested deeper than {_MAX_DEPTH:,} tags: read without its structure"
+
+
+def extract_html_part(source: str) -> Extracted:
+    """HTML that is no page of its own, such as a mail: all of its text, with its structure."""
+    source, depth = _tame(clean_text(source))
+    if depth > _MAX_DEPTH:
+        return Extracted(_without_tags(source), warnings=(_TOO_DEEP,))
+    tree = LexborHTMLParser(source)
+    builder = read_tree(tree.body, SKIPPED) if tree.body is not None else TextBuilder()
+    return Extracted(builder.text(), _title(tree), headings=tuple(builder.headings), blocks=tuple(builder.blocks))
 
 
 def html_to_text(source: str) -> str:
     """The text of a fragment of HTML, such as one inside Markdown."""
-    source, too_deep = _tame(source)
-    if too_deep:
-        return _without_tags(source)
-    tree = LexborHTMLParser(source)
-    return _read(tree.body, _SKIPPED)[0] if tree.body is not None else ""
+    return extract_html_part(source).text
 
 
-def _tame(source: str) -> tuple[str, bool]:
-    """``source`` without overlong tags' attributes, and whether it is nested too deep for the parser."""
-    if source.count("<") > _MAX_DEPTH:
-        depth = 0
-        for tag in _TAG.finditer(source):
-            if tag.group(2).lower() not in _CLOSED_BY_OTHERS:
-                depth = max(depth - 1, 0) if tag.group(1) else depth + 1
-                if depth > _MAX_DEPTH:
-                    return source, True
+def _tame(source: str) -> tuple[str, int]:
+    """``source`` without overlong tags' attributes, and how deep its tags are nested at least (5,001: too deep)."""
+    depth = deepest = 0
+    for tag in _TAG.finditer(source):
+        if tag.group(2).lower() not in _CLOSED_BY_OTHERS:
+            depth = max(depth - 1, 0) if tag.group(1) else depth + 1
+            deepest = max(deepest, depth)
+            if depth > _MAX_DEPTH:
+                return source, depth
     if len(source) > _MAX_TAG_CHARS:
         source = _TAG.sub(_bounded, source)
-    return source, False
+    return source, deepest
 
 
 def _bounded(tag: re.Match[str]) -> str:
@@ -87,113 +103,28 @@ def _without_tags(source: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _title(tree: LexborHTMLParser, headings: tuple[Heading, ...]) -> str:
+def _title(tree: LexborHTMLParser) -> str:
     node = tree.css_first("head > title")
-    title = " ".join(node.text().split()) if node is not None else ""
-    return title or next((heading.text for heading in headings if heading.level == 1), "")
+    return " ".join(node.text().split()) if node is not None else ""
 
 
-def _main_text(tree: LexborHTMLParser) -> tuple[str, tuple[Heading, ...]]:
-    """The page's main element if it has one that holds a fair part of the text; else the body without its furniture."""
+def _first_heading(builder: TextBuilder) -> str:
+    return next((heading.text for heading in builder.headings if heading.level == 1), "")
+
+
+def _page(source: str, tree: LexborHTMLParser, depth: int) -> TextBuilder:
     if tree.body is None:
-        return "", ()
-    whole, whole_headings = _read(tree.body, _SKIPPED)
+        return TextBuilder()
+    whole = read_tree(tree.body, SKIPPED)
+    found = main_content(source, tree, depth) if len(whole) >= _MIN_MAIN_CHARS else None
+    if found:
+        main = read_tree(found[0], SKIPPED, found[1])
+        if len(main) >= _MIN_MAIN_CHARS and len(main) * _MIN_SHARE >= len(whole):
+            return main
     mains = tree.css("main") or tree.css("[role=main]") or tree.css("article")
     if len(mains) == 1:
-        main = _read(mains[0], _SKIPPED)
-        if len(main[0]) * 4 >= len(whole):
+        main = read_tree(mains[0], SKIPPED)
+        if len(main) * _MIN_SHARE >= len(whole):
             return main
-    body = _read(tree.body, _SKIPPED | _PAGE_FURNITURE)
-    return body if len(body[0]) * 4 >= len(whole) else (whole, whole_headings)
-
-
-class _Reader:
-    """Turns the events of a walk through the tree into blocks."""
-
-    def __init__(self) -> None:
-        self.builder = TextBuilder()
-        self._inline: list[str] = []
-        self._gap = "\n"
-        self._preformatted = 0
-
-    def enter(self, node: LexborNode, tag: str) -> None:
-        if tag in _PARAGRAPHS:
-            self.flush("\n\n")
-        elif tag in _LINES:
-            self.flush("\n")
-        if tag == "li":
-            self._inline.append("- ")
-        elif tag == "pre":
-            self._preformatted += 1
-        elif tag == "img":
-            self._inline.append(node.attributes.get("alt") or "")
-
-    def leave(self, tag: str) -> None:
-        if tag in _HEADINGS:
-            self._flush_heading(_HEADINGS[tag])
-        elif tag in _PARAGRAPHS:
-            self.flush("\n\n")
-        elif tag in _LINES:
-            self.flush("\n")
-        elif tag in ("td", "th"):
-            self._inline.append(" | ")
-        if tag == "pre":
-            self._preformatted -= 1
-
-    def text(self, text: str) -> None:
-        self._inline.append(text if self._preformatted else _BLANKS.sub(" ", text))
-
-    def flush(self, gap: str) -> None:
-        """Ends the present block; the next one stands behind the widest gap asked for since."""
-        text = "".join(self._inline)
-        if not self._preformatted:
-            text = re.sub(r" {2,}", " ", text).strip().removesuffix(" |")
-        if text.strip() not in ("", "-"):
-            self.builder.add(text, gap=self._gap)
-            self._gap = "\n"
-        self._inline.clear()
-        self._gap = max(self._gap, gap, key=len)
-
-    def _flush_heading(self, level: int) -> None:
-        self.builder.add_heading("".join(self._inline), level)
-        self._inline.clear()
-        self._gap = "\n\n"
-
-
-def _read(root: LexborNode, skipped: frozenset[str]) -> tuple[str, tuple[Heading, ...]]:
-    """Walks the tree without recursion: documents may be nested thousands deep."""
-    reader = _Reader()
-    node: LexborNode | None = root
-    end = root.mem_id
-    while node is not None:
-        tag = node.tag or ""
-        below = None
-        if tag == "-text":
-            reader.text(node.text_content or "")
-        elif tag not in skipped and not _hidden(node):
-            reader.enter(node, tag)
-            below = node.first_child
-            if below is None:
-                reader.leave(tag)
-        if below is not None:
-            node = below
-            continue
-        while node is not None and node.mem_id != end and node.next is None:
-            node = node.parent
-            if node is not None:
-                reader.leave(node.tag or "")
-        node = None if node is None or node.mem_id == end else node.next
-    reader.flush("\n")
-    return reader.builder.text(), tuple(reader.builder.headings)
-
-
-def _hidden(node: LexborNode) -> bool:
-    if not node.is_element_node:
-        return True
-    attributes = node.attributes
-    return bool(attributes) and (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or attributes.get("role") in ("navigation", "search")
-        or _HIDDEN_STYLE.search(attributes.get("style") or "") is not None
-    )
+    body = read_tree(tree.body, SKIPPED | _PAGE_FURNITURE)
+    return body if len(body) * _MIN_SHARE >= len(whole) else whole

@@ -1,4 +1,4 @@
-"""Markdown (CommonMark with tables): the text a reader would see, with its headings.
+"""Markdown (CommonMark with tables): the text a reader would see, with its headings, code, tables and list items.
 
 A parser does it, because links, references and nesting cannot be undone by patterns. It needs 2 s per MB and more for
 hostile input (100 kB of ``![](`` : 2 s, quadratic), so a long file is read in parts of 64 kB.
@@ -16,8 +16,9 @@ from services.ingest.cleaning import clean_text
 from services.ingest.decode import decode
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.extract.html import html_to_text
+from services.ingest.extract.marking import join_last
 from services.ingest.extract.types import Tick
-from services.ingest.values import Extracted
+from services.ingest.values import BlockKind, Extracted
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -42,7 +43,7 @@ def extract_markdown(body: bytes, tick: Tick) -> Extracted:
     builder = renderer.builder
     if not title:
         title = next((heading.text for heading in builder.headings if heading.level == 1), "")
-    return Extracted(builder.text(), title, tuple(builder.headings), decoded.warnings)
+    return Extracted(builder.text(), title, tuple(builder.headings), decoded.warnings, blocks=tuple(builder.blocks))
 
 
 def _front_matter(source: str) -> tuple[str, str]:
@@ -82,6 +83,7 @@ class _Renderer:
         self._row: list[str] | None = None
         self._heading = 0
         self._gap = "\n\n"  # before a list item or row: wide only before the first
+        self._goes_on = False  # whether the next block of the open item, or row, belongs to the last block
 
     def render(self, tokens: Sequence[Token]) -> None:
         for token in tokens:
@@ -91,7 +93,7 @@ class _Renderer:
                 case "inline":
                     self._text(_inline(token.children or []))
                 case "fence" | "code_block":
-                    self._block(token.content)
+                    self._block(token.content, BlockKind.CODE)
                 case "html_block":
                     self._block(html_to_text(token.content))
                 case "bullet_list_open":
@@ -100,12 +102,16 @@ class _Renderer:
                     self._open_list(int(token.attrs.get("start", 1)))
                 case "bullet_list_close" | "ordered_list_close":
                     self._numbers.pop()
+                    self._goes_on = False
                 case "list_item_open":
                     self._open_item()
                 case "list_item_close":
                     self._marks.pop()
+                    self._goes_on = False
                 case "table_open":
-                    self._gap = "\n\n"
+                    self._gap, self._goes_on = "\n\n", False
+                case "table_close":
+                    self._goes_on = False
                 case "tr_open":
                     self._row = []
                 case "tr_close":
@@ -118,30 +124,44 @@ class _Renderer:
             self._row.append(text)
         elif self._heading:
             self.builder.add_heading(text, self._heading)
-            self._heading = 0
+            self._heading, self._goes_on = 0, False
         else:
             self._block(text)
 
-    def _block(self, text: str) -> None:
+    def _block(self, text: str, kind: BlockKind = BlockKind.PARAGRAPH) -> None:
         if not self._marks:
-            self.builder.add(text)
+            self.builder.add(text, kind=kind)
             return
         mark, self._marks[-1] = self._marks[-1], ""
         indent = "  " * (len(self._marks) - 1)
-        self.builder.add(indent + (mark or "  ") + text, gap=self._gap if mark else "\n\n")
+        kind = BlockKind.LIST_ITEM if kind is BlockKind.PARAGRAPH else kind
+        self._mark(indent + (mark or "  ") + text, self._gap if mark else "\n\n", kind)
         self._gap = "\n"
+
+    def _mark(self, text: str, gap: str, kind: BlockKind) -> None:
+        """Adds text as a block, or as more of the last block where that is of its kind and still open.
+
+        Code within an item is a block of its own: it is too often long to be kept with the item's words.
+        """
+        before = len(self.builder.blocks)
+        self.builder.add(text, gap=gap, kind=kind)
+        added = len(self.builder.blocks) > before
+        if added and self._goes_on and self.builder.blocks[-2].kind is kind:
+            join_last(self.builder)
+        self._goes_on = self._goes_on or added
 
     def _open_list(self, number: int | None) -> None:
         self._gap = "\n" if self._numbers else "\n\n"
         self._numbers.append(number)
 
     def _open_item(self) -> None:
+        self._goes_on = False
         number = self._numbers[-1]
         self._marks.append("- " if number is None else f"{number}. ")
         self._numbers[-1] = None if number is None else number + 1
 
     def _close_row(self) -> None:
-        self.builder.add(" | ".join(self._row or ()), gap=self._gap)
+        self._mark(" | ".join(self._row or ()), self._gap, BlockKind.TABLE)
         self._row, self._gap = None, "\n"
 
 

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+
 from services.errors import InvalidInput, UnsupportedMedia
-from services.ingest.extract.html import extract_html
-from services.ingest.extract.json_object import extract_json_object
-from services.ingest.extract.markdown import extract_markdown
-from services.ingest.extract.plain import extract_plain
-from services.ingest.extract.rst import extract_rst
 from services.ingest.extract.types import Extractor, Tick
 from services.ingest.values import Extracted
 
-VERSION = 1
+VERSION = 2
 """Raised when an extractor gives another text for the same bytes: chunk offsets point into the text of one version."""
 
-_EXTRACTORS: dict[str, Extractor] = {
-    "text/plain": extract_plain,
-    "text/markdown": extract_markdown,
-    "text/html": extract_html,
-    "text/x-rst": extract_rst,
-    "application/json": extract_json_object,
+_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OPEN = "application/vnd.oasis.opendocument."
+_HERE = "services.ingest.extract."
+
+# "module:function" below this package, imported when first needed: web knows what can be read and imports no reader.
+_READERS: dict[str, str] = {
+    "text/plain": "plain:extract_plain",
+    "text/markdown": "markdown:extract_markdown",
+    "text/html": "html:extract_html",
+    "text/x-rst": "rst:extract_rst",
+    "application/json": "json_object:extract_json_object",
+    "application/pdf": "pdf:extract_pdf",
+    f"{_OFFICE}wordprocessingml.document": "docx:extract_docx",
+    f"{_OFFICE}presentationml.presentation": "pptx:extract_pptx",
+    f"{_OFFICE}spreadsheetml.sheet": "spreadsheet:extract_spreadsheet",
+    "application/vnd.ms-excel": "spreadsheet:extract_spreadsheet",
+    f"{_OPEN}spreadsheet": "spreadsheet:extract_spreadsheet",
+    f"{_OPEN}text": "opendocument:extract_opendocument",
+    f"{_OPEN}presentation": "opendocument:extract_opendocument",
+    "application/epub+zip": "epub:extract_epub",
+    "application/rtf": "rtf:extract_rtf",
+    "message/rfc822": "mail:extract_mail",
+    "application/vnd.ms-outlook": "outlook:extract_outlook",
+    "application/x-ipynb+json": "notebook:extract_notebook",
+    "application/xml": "xml:extract_xml",
 }
+# Formats that no text can be in: bytes alone are, so they come as files.
+_BINARY = frozenset(
+    {"application/pdf", "application/vnd.ms-excel", "application/epub+zip", "application/vnd.ms-outlook"}
+)
+_EXTRACTORS: dict[str, Extractor] = {}
+_MIN_CHARS_FOR_LANGUAGE = 200
+_PLUGINS: dict[str, str] = {}  # the same, with whole module names, from the settings
 
 
 def register(media_type: str, extractor: Extractor) -> None:
@@ -28,14 +53,47 @@ def register(media_type: str, extractor: Extractor) -> None:
     _EXTRACTORS[media_type] = extractor
 
 
+def use_plugins(places: Mapping[str, str]) -> None:
+    """Takes further readers, "module:function" by media type, which win over our own; replaces those of before."""
+    for media_type in {*_PLUGINS, *places}:
+        _EXTRACTORS.pop(media_type, None)
+    _PLUGINS.clear()
+    _PLUGINS.update(places)
+
+
+def is_added(media_type: str) -> bool:
+    """Whether a plug-in reads ``media_type`` and nothing else does: content alone cannot tell that it is that."""
+    return media_type in _PLUGINS and media_type not in _READERS
+
+
 def is_readable(media_type: str) -> bool:
     """Whether there is an extractor for ``media_type``."""
-    return media_type in _EXTRACTORS
+    return media_type in _EXTRACTORS or media_type in _PLUGINS or media_type in _READERS
 
 
 def readable_types() -> tuple[str, ...]:
     """The media types that are read, sorted."""
-    return tuple(sorted(_EXTRACTORS))
+    return tuple(sorted({*_READERS, *_PLUGINS, *_EXTRACTORS}))
+
+
+def extractor_of(media_type: str) -> Extractor:
+    """The extractor of a readable media type; imports it when it is the first time."""
+    if media_type not in _EXTRACTORS:
+        place = _PLUGINS.get(media_type) or _HERE + _READERS[media_type]
+        module, _, function = place.partition(":")
+        _EXTRACTORS[media_type] = getattr(import_module(module), function)
+    return _EXTRACTORS[media_type]
+
+
+def load_all() -> None:
+    """Imports every extractor: what a fork server does before it serves."""
+    from services.ingest.extract.html_main import load_library
+    from services.ingest.extract.language import load_model
+
+    for media_type in readable_types():
+        extractor_of(media_type)
+    load_library()
+    load_model()
 
 
 def require_readable(media_type: str, *, pointer: str | None = None) -> None:
@@ -47,6 +105,19 @@ def require_readable(media_type: str, *, pointer: str | None = None) -> None:
     if not is_readable(media_type):
         raise UnsupportedMedia(
             f"media type {media_type[:80]!r} is not read; readable are {', '.join(readable_types())}", pointer=pointer
+        )
+
+
+def require_textual(media_type: str, *, pointer: str | None = None) -> None:
+    """Refuses what a text cannot be in: a media type that is not read, or one of files that are no text.
+
+    Raises:
+        UnsupportedMedia: as ``require_readable``.
+    """
+    require_readable(media_type, pointer=pointer)
+    if media_type in _BINARY or media_type.startswith((_OFFICE, _OPEN)):
+        raise UnsupportedMedia(
+            f"a text cannot be {media_type}: that is a format of files; upload it as a file", pointer=pointer
         )
 
 
@@ -62,7 +133,7 @@ def extract(media_type: str, body: bytes, *, max_text_bytes: int, tick: Tick = l
         InvalidInput: the bytes cannot be read, or the text is over the limit (code ``text-too-large``).
     """
     require_readable(media_type)
-    extracted = _EXTRACTORS[media_type](body, tick)
+    extracted = extractor_of(media_type)(body, tick)
     if len(extracted.text) * 4 > max_text_bytes:
         size = len(extracted.text.encode("utf-8"))
         if size > max_text_bytes:
@@ -71,4 +142,14 @@ def extract(media_type: str, body: bytes, *, max_text_bytes: int, tick: Tick = l
                 "split the document or raise the limit",
                 code="text-too-large",
             )
-    return extracted
+    return _with_language(media_type, extracted)
+
+
+def _with_language(media_type: str, extracted: Extracted) -> Extracted:
+    """With a language where the document names none and its text leaves no doubt; a short plain text is not asked."""
+    if extracted.language or (media_type == "text/plain" and len(extracted.text) < _MIN_CHARS_FOR_LANGUAGE):
+        return extracted
+    from services.ingest.extract.language import detect_language
+
+    language = detect_language(extracted.text)
+    return replace(extracted, language=language) if language else extracted

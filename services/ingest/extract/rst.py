@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from services.ingest.cleaning import clean_text
 from services.ingest.decode import decode
 from services.ingest.extract.builder import TextBuilder
+from services.ingest.extract.marking import add_with_items, join_last
 from services.ingest.extract.types import Tick, words
-from services.ingest.values import Extracted, Heading
+from services.ingest.values import BlockKind, Extracted, Heading
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
 _TABLE_BORDER = re.compile(r"\s*[+=|\- ]{4,}\Z")
+_TABLE_TOP = re.compile(r"\s*(?:\+[-=+]{3,}\+|=+(?: +=+)+)\s*\Z")
 _HEADER = re.compile(r"([A-Z][A-Za-z-]{1,30}):(?:\s+(.*)|)\Z")
 _EXPLICIT = re.compile(r"\.\.(?:\s+|\Z)")
 _DIRECTIVE = re.compile(r"\.\.\s+(?:\|[^|]{1,100}\|\s+)?([A-Za-z][\w.:+-]{0,60}?)\s?::(?:\s+(.*)|)\Z")
@@ -56,8 +58,9 @@ def extract_rst(body: bytes, tick: Tick) -> Extracted:
         reader.read(block)
         if number % 2000 == 0:
             tick()
-    headings = tuple(reader.builder.headings)
-    return Extracted(reader.builder.text(), reader.title or _document_title(headings), headings, decoded.warnings)
+    headings, blocks = tuple(reader.builder.headings), tuple(reader.builder.blocks)
+    title = reader.title or _document_title(headings)
+    return Extracted(reader.builder.text(), title, headings, decoded.warnings, blocks=blocks)
 
 
 def _blocks(source: str) -> Iterator[_Block]:
@@ -108,6 +111,7 @@ class _Reader:
         self._levels: list[tuple[str, bool]] = []
         self._silent_above: int | None = None  # blocks indented deeper than this belong to something dropped
         self._literal_above: int | None = None  # blocks indented deeper than this are literal
+        self._literal_begun = False  # whether something of that literal block has been added
         self._first = True
 
     def read(self, block: _Block) -> None:
@@ -116,7 +120,7 @@ class _Reader:
             return
         self._silent_above = None
         if self._literal_above is not None and block.indent > self._literal_above:
-            self.builder.add("\n".join(block.lines))
+            self._add_literal(block.lines)
             return
         self._literal_above = None
         if first and self._read_header(block):
@@ -153,8 +157,8 @@ class _Reader:
         if directive and directive.group(1) not in _SILENT_DIRECTIVES:
             body = [line for line in body if not _OPTION.match(line)]
             if directive.group(1) in _LITERAL_DIRECTIVES:
-                self._literal_above = block.indent
-                self.builder.add("\n".join(body))
+                self._literal_above, self._literal_begun = block.indent, False
+                self._add_literal(body)
             else:
                 self._add_text([directive.group(2) or "", *body])
         elif footnote:
@@ -164,9 +168,22 @@ class _Reader:
 
     def _add_text(self, lines: list[str]) -> None:
         if lines[-1].endswith("::"):
-            self._literal_above = _indent(lines[-1])
+            self._literal_above, self._literal_begun = _indent(lines[-1]), False
             lines = [*lines[:-1], lines[-1][:-1].removesuffix(":") + (":" if lines[-1].rstrip(":").strip() else "")]
-        self.builder.add(_plain("\n".join(line for line in lines if not _TABLE_BORDER.match(line))))
+        text = _plain("\n".join(line for line in lines if not _TABLE_BORDER.match(line)))
+        if _TABLE_TOP.match(lines[0]):
+            self.builder.add(text, kind=BlockKind.TABLE)
+        else:
+            add_with_items(self.builder, text)
+
+    def _add_literal(self, lines: list[str]) -> None:
+        """Code; what blank lines part stays one block."""
+        before = len(self.builder.blocks)
+        self.builder.add("\n".join(lines), kind=BlockKind.CODE)
+        if len(self.builder.blocks) > before:
+            if self._literal_begun:
+                join_last(self.builder)
+            self._literal_begun = True
 
 
 def _underlines(adornment: str, line: str) -> bool:

@@ -5,11 +5,11 @@
 -- 'stopped' (job cancelled).
 -- ARGV: 1 collection id, 2 generation, 3 envelope or '', 4 job id, 5 mode (new, join, children), 6 key of the remembered
 -- answer, 7 hash of the request, 8 seconds to remember it, 9 label, 10 lane of a small job or '', 11 most documents of a
--- small job, then per document 11: hash, id, kind, place in the envelope or '' (would change nothing), bytes, media
+-- small job, 12 newest generation that may be overtaken (0: any), then per document 11: hash, id, kind, place in the envelope or '' (would change nothing), bytes, media
 -- type, title, url, source, full hash, parent.
 local cid, gen, envelope, job, mode = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local memo, request = key('q', ARGV[6]), ARGV[7]
-local FIRST, STEP = 12, 11
+local FIRST, STEP = 13, 11
 local total = (#ARGV - FIRST + 1) / STEP
 
 local function refusal()
@@ -50,6 +50,8 @@ local function verdict(doc, rec)
     if rec and tonumber(rec.gen) > tonumber(gen) then return 'stale' end
     local seen = tonumber(redis.call('ZSCORE', key('kids', cid, doc.parent), doc.dh) or 0)
     if seen == tonumber(gen) or (rec and rec.gen == gen) then return 'seen' end
+  elseif rec and tonumber(ARGV[12]) > 0 and tonumber(rec.gen) > tonumber(ARGV[12]) then
+    return 'stale'
   elseif rec and tonumber(rec.gen) >= tonumber(gen) then
     return 'retry'
   end

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS = ("web", "worker", "keeper")
+OURS = ("web", "worker", "keeper", "collector")
 STORES = ("ledger", "index")
 
 

@@ -117,7 +117,7 @@ def test_the_web_servers_health_check_asks_a_route_that_exists() -> None:
     assert (parts.hostname, parts.port) == ("127.0.0.1", split_bind(load_settings(environment_of("web")).bind)[1])
 
 
-@pytest.mark.parametrize("service", ["worker", "keeper"])
+@pytest.mark.parametrize("service", ["worker", "keeper", "collector"])
 def test_the_health_check_reads_the_heartbeat_that_is_written(service: str) -> None:
     described = compose()["services"][service]
     *_, program, kind, path = described["healthcheck"]["test"]

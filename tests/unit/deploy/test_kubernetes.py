@@ -40,6 +40,7 @@ def test_our_own_variables_are_read_beside_them() -> None:
 
 
 TEXTS = {"bind": "h:1", "log_level": "error", "ledger_url": "redis://a", "index_url": "redis://b"}
+TEXTS |= {"fetch_allow_cidrs": "10.0.0.0/8", "fetch_ports": "8443"}
 TOGETHER = {"NEARFIELD_LEDGER_URL": "redis://a", "NEARFIELD_INDEX_URL": "redis://b"}
 
 

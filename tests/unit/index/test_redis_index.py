@@ -235,7 +235,8 @@ def test_every_script_of_the_package_is_used() -> None:
     folder = Path(scripts.__file__).parent / "lua"
     changing = {"write", "stage", "flip", "delete", "sweep"}
     reading = {"heads", "chunks", "resolve"}
-    assert {path.stem for path in folder.glob("*.lua")} == changing | reading | {"common"}
+    repairing = {"inspect", "erase", "unstage", "strays", "recount"}
+    assert {path.stem for path in folder.glob("*.lua")} == changing | reading | repairing | {"common"}
 
 
 @pytest.mark.parametrize("module", ["filters", "values", "render", "metadata", "tags", "dates"])

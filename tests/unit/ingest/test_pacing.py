@@ -8,7 +8,7 @@ from services.ledger.values import ClaimedDocument, DocumentKind, NewDocument
 
 def work(number: int) -> Work:
     claimed = ClaimedDocument("c", f"h{number}", f"d{number}", 1, 0, DocumentKind.TEXT, "e:1", 10, "j", 0)
-    return Work(claimed, NewDocument(f"d{number}", DocumentKind.TEXT), 1, "", (), ())
+    return Work(claimed, NewDocument(f"d{number}", DocumentKind.TEXT), 1, "", (), (), {})
 
 
 def test_claims_grow_and_shrink_with_the_worker() -> None:

@@ -48,11 +48,14 @@ def test_pages_are_not_kept_by_caches_and_have_the_strict_policy(api: Api) -> No
 
 
 def test_making_a_collection_by_form(api: Api) -> None:
-    fields = {"field_name": ["year", "kind"], "field_type": ["number", "tag"]}
+    fields: dict[str, object] = {"field_name": ["year", "kind"], "field_type": ["number", "tag"]}
+    fields["near_duplicates"] = "replace"
     answer = post(api, "/collections", name="notes", description="mine", model="hash", **fields)
     assert (answer.status_code, answer.location) == (303, "/c/notes/manage?done=created")
     made = api.services.collections.get("notes")
     assert [(field.name, field.type.value) for field in made.fields] == [("year", "number"), ("kind", "tag")]
+    assert made.near_duplicates == "replace"
+    assert "the older one is replaced" in get(api, "/c/notes/manage").text
     assert api.services.index.exists(made)
     again = post(api, "/collections", name="notes", description="kept words", model="hash")
     assert again.status_code == 409
@@ -291,7 +294,7 @@ def test_errors_are_pages_with_a_way_on(api: Api) -> None:
 
 
 def test_a_body_over_the_limit_is_a_page_too(redis_pair: RedisPair, tmp_path: Path) -> None:
-    with make_api(redis_pair, tmp_path, max_body_bytes=20_000) as api:
+    with make_api(redis_pair, tmp_path, max_upload_bytes=20_000) as api:
         api.collection("docs")
         answer = post(api, "/c/docs/files", file=(io.BytesIO(b"x" * 30_000), "big.txt"))
         assert answer.status_code == 413

@@ -1,0 +1,1 @@
+"""Near-duplicates: documents whose text another document has already, word for word or nearly."""

@@ -1,0 +1,1 @@
+"""Sources: pages, sitemaps and folders whose documents the product follows by itself."""
