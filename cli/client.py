@@ -12,6 +12,7 @@ from cli.transport import Transport, UploadFile
 
 JOB_POLL_FIRST_S = 0.1
 JOB_POLL_LONGEST_S = 1.0
+LONGEST_PAGE = 500
 
 
 class ApiClient(Transport):
@@ -123,7 +124,8 @@ class ApiClient(Transport):
         found: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None and len(found) < limit:
-            page = self.documents_page(name, state=state, code=code, match=match, limit=limit, cursor=cursor)
+            most = min(limit, LONGEST_PAGE)
+            page = self.documents_page(name, state=state, code=code, match=match, limit=most, cursor=cursor)
             found += page["items"]
             cursor = page["next_cursor"]
         return found[:limit]

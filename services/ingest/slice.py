@@ -13,6 +13,7 @@ from functools import partial
 
 from services.collections.values import Collection
 from services.errors import NearfieldError, Unavailable
+from services.index.faults import absent
 from services.ingest.batch import Embedding
 from services.ingest.extracted_store import ExtractedStore
 from services.ingest.lease import Lease
@@ -102,7 +103,7 @@ class Slice:
         Raises:
             LeaseLost: all of it is in other hands. Unavailable: call ``give_back``.
         """
-        self._parts.index.create(self._collection)
+        self._require_index()
         self._taker.look_up()
         works: list[Work] = []
         tokens = 0
@@ -119,6 +120,19 @@ class Slice:
                 works, tokens = [], 0
         self._embedding.process(works)
         self._settlement.give_back(pause_ms=0)
+
+    def _require_index(self) -> None:
+        """Makes the search index of a collection that shows nothing yet.
+
+        One that was lost with documents in it is the keeper's to make, after it has told searches of the loss: made
+        here, it would answer with the few documents of this slice and call them all.
+        """
+        index, collection = self._parts.index, self._collection
+        if index.exists(collection):
+            return
+        if self._parts.ledger.counts(collection.id).searchable:
+            raise absent()
+        index.create(collection)
 
     def give_back(self, error: Unavailable) -> None:
         """Returns what is in hand after an error around it; what cannot be returned comes back when its lease ends."""

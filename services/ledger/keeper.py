@@ -21,6 +21,7 @@ from services.ledger.envelopes import SHARDS, EnvelopeStore
 from services.ledger.erasing import Erasing
 from services.ledger.instance import Instances, Standing
 from services.ledger.ledger import Ledger
+from services.ledger.log_rewrite import rewrite_log
 from services.ledger.orphans import OrphanWatch
 from services.ledger.redis_link import redis_errors
 from services.ledger.repair import IndexRepair
@@ -149,7 +150,8 @@ class Keeper:
     def _mind_leases(self) -> Expired:
         """Needs nothing but the ledger, so it comes first."""
         run_id = str(self._link.attempt(lambda: self._link.client.info("server")["run_id"]))
-        self._ledger.note_restart(run_id)
+        if self._ledger.note_restart(run_id):
+            self._link.attempt(lambda: rewrite_log(self._link.client))
         return self._ledger.expire()
 
     def _ring(self) -> list[str]:

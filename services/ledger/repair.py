@@ -20,6 +20,7 @@ from services.ledger.comparing import NOTHING, Compared, Comparer, IndexSide
 from services.ledger.erasing import Erasing, is_erasing
 from services.ledger.instance import Instances
 from services.ledger.ledger import Ledger
+from services.ledger.log_rewrite import rewrite_log
 from services.ledger.redis_link import redis_errors
 from services.redis_clients import Client
 
@@ -97,6 +98,8 @@ class IndexRepair:
         for collection in collections:
             self._compare_everything(collection.id, wiped=False)
         self._set(keys.KEEPER, {"index_run": run_id})
+        with redis_errors("index"):
+            rewrite_log(self._index_client)
 
     def _notice_absence(self, collection: Collection) -> bool:
         """Makes a search index that is gone, and starts a comparison when the finish sequence fell back."""

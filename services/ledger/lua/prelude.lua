@@ -103,7 +103,10 @@ local function restoring(rec)
   return rec.lost and rec.vis and (rec.state == 'failed' or rec.state == 'cancelled')
 end
 
-local function tries(rec) return tonumber((restoring(rec) and rec.ratt or rec.att) or 0) end
+local function tries(rec)
+  if restoring(rec) then return tonumber(rec.ratt or 0) end -- not "and .. or": a missing ratt would fall back to att
+  return tonumber(rec.att or 0)
+end
 
 local function set_tries(rec, n) set(rec, {[restoring(rec) and 'ratt' or 'att'] = n > 0 and n or ''}) end
 
