@@ -8,16 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.collections.values import Collection
 from services.errors import Unavailable
-from services.index.protocol import VectorIndex
-from services.index.values import Outcome
 from services.ingest.model import CollectionModel
 from services.ingest.settling import Settlement
 from services.ingest.shelf import Shelf
 from services.ingest.work import Work, estimate_tokens
+from services.ingest.writing import Writing
 from services.ledger.values import LeaseLost
-from services.neardup.near_duplicates import NearDuplicates, Written
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +24,29 @@ Share = tuple[Work, list[str]]
 
 @dataclass(slots=True)
 class Embedding:
-    """Embeds works and writes them.
+    """Embeds works and has them written.
 
     Args:
-        index: where they are written.
-        near_duplicates: that look at what has been written.
-        collection: in the index version that the claim names.
+        writing: takes those that are complete.
         model: gives the embedder.
-        settlement: where they end.
+        settlement: where documents end that cannot be embedded.
         shelf: where a document waits that outlasts the slice.
         is_over: whether the slice has lasted long enough.
         window_tokens: about how much goes into one call of the embedder.
-        old_text: tells which text a document leaves behind.
     """
 
-    index: VectorIndex
-    near_duplicates: NearDuplicates
-    collection: Collection
+    writing: Writing
     model: CollectionModel
     settlement: Settlement
     shelf: Shelf
     is_over: Callable[[], bool]
     window_tokens: int
-    old_text: Callable[[Work], str]
 
     def process(self, works: Sequence[Work]) -> None:
-        """Embeds window by window, writes what is complete and settles it; puts aside what is not."""
+        """Embeds window by window, has written what is complete; puts aside what is not.
+
+        The last of it is settled by ``Writing.finish``.
+        """
         waiting = [work for work in works if not work.is_complete]
         while waiting:  # at least one window in every slice, so that a long document comes to its end
             self._embed(waiting)
@@ -61,11 +55,7 @@ class Embedding:
                 break
         for work in waiting:
             self.shelf.put(work)
-        for work in works:
-            if work.is_complete and not self._is_settled(work):
-                self.settlement.guarded(work.claimed, partial(self._write, work))
-                self.settlement.progress()
-        self.settlement.settle()
+        self.writing.begin([work for work in works if work.is_complete and not self._is_settled(work)])
 
     def _is_settled(self, work: Work) -> bool:
         return self.settlement.is_settled(work.claimed)
@@ -112,22 +102,3 @@ class Embedding:
             work.vectors.extend(vectors[start : start + len(texts)])
             start += len(texts)
             work.watch.embed_s += took_s * sum(map(len, texts)) / chars
-
-    def _write(self, work: Work) -> None:
-        began = time.monotonic()
-        head = work.head()
-        outcome = self.index.write(self.collection, head, work.chunks())
-        written = Written(head.id, work.claimed.doc_hash, head.generation, head.text_hash, outcome.sequence)
-        resembles: tuple[str, ...] = ()
-        if outcome.outcome is not Outcome.STALE:
-            resembles = self.near_duplicates.settle(self.collection, written, work.signature)
-        work.watch.write_s += time.monotonic() - began
-        self.settlement.written(
-            work.claimed,
-            work.attempt,
-            outcome,
-            title=work.title,
-            warnings=work.warnings + resembles,
-            old_text=self.old_text(work),
-            timings=work.watch.timings(),
-        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from services.collections.values import Collection
@@ -60,7 +61,8 @@ class IngestPipeline:
         self._is_stopping = is_stopping
         self._clock = clock
         self._pace = Pace()
-        self._desk = Desk(Shelf(clock), ExtractedStore(parts.settings.data_dir / "extracted"))
+        writer = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self._desk = Desk(Shelf(clock), ExtractedStore(parts.settings.data_dir / "extracted"), writer)
 
     def drain(self, collection_id: str, budget_s: float = BUDGET_S, *, removals_only: bool = False) -> DrainReport:
         """Works on a collection for about ``budget_s`` seconds or until nothing is due.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +24,7 @@ from services.ingest.settling import Settlement, Tally
 from services.ingest.shelf import Shelf
 from services.ingest.taking import Taker
 from services.ingest.work import Work, key_of
+from services.ingest.writing import Writing
 from services.ledger.claiming import RELEASE_PAUSE_MS
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,11 @@ WINDOW_BUDGETS = 2  # forward passes per call of the embedder: enough to sort by
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker keeps between slices: unfinished documents and extracted texts."""
+    """What a worker keeps between slices: unfinished documents, extracted texts, the thread that writes."""
 
     shelf: Shelf
     extracted: ExtractedStore
+    writer: Executor
 
 
 class Slice:
@@ -80,16 +83,16 @@ class Slice:
         )
         self._taker = taker
         self._window_tokens = parts.settings.batch_tokens * WINDOW_BUDGETS
-        self._embedding = Embedding(
+        self._writing = Writing(
             parts.index,
             parts.near_duplicates,
             self._collection,
-            model,
             self._settlement,
-            desk.shelf,
-            self._is_over,
-            self._window_tokens,
             lambda work: taker.old_text(work.claimed, work.document.text_hash),
+            desk.writer,
+        )
+        self._embedding = Embedding(
+            self._writing, model, self._settlement, desk.shelf, self._is_over, self._window_tokens
         )
 
     @property
@@ -103,6 +106,14 @@ class Slice:
         Raises:
             LeaseLost: all of it is in other hands. Unavailable: call ``give_back``.
         """
+        try:
+            self._work()
+        except BaseException:
+            self._writing.abandon()
+            raise
+        self._settlement.give_back(pause_ms=0)
+
+    def _work(self) -> None:
         self._require_index()
         self._taker.look_up()
         works: list[Work] = []
@@ -119,7 +130,7 @@ class Slice:
                 self._embedding.process(works)
                 works, tokens = [], 0
         self._embedding.process(works)
-        self._settlement.give_back(pause_ms=0)
+        self._writing.finish()
 
     def _require_index(self) -> None:
         """Makes the search index of a collection that shows nothing yet.
