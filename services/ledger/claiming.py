@@ -36,8 +36,8 @@ class Claiming(LedgerPart):
     def claim(self, collection_id: str, token: str, *, max_documents: int, max_bytes: int, lease_ms: int) -> Claim:
         """Takes due documents under ``token``, small requests first; the same token gets the same set again.
 
-        At least one document comes when any is due, whatever its size. A document on a further attempt and a SOURCE
-        come alone.
+        At least one document comes when any is due, whatever its size. Documents on their second attempt come by up
+        to 16, one on its last attempt and a SOURCE come alone.
         """
         version, more, rows = self.link.run("claim", collection_id, token, max_documents, max_bytes, lease_ms * 1000)
         documents = tuple(claimed_document(collection_id, row) for row in rows)

@@ -152,6 +152,26 @@ class TestALeaseThatRunsOut:
         claims = [[one.id for one in desk.claim().documents] for _ in range(2)]
         assert sorted(claims) == [["a", "c"], ["b"]]
 
+    def test_leaves_a_large_batch_to_be_taken_up_in_groups_then_one_by_one(self, desk: Desk) -> None:
+        ids = [f"n{number:02}" for number in range(40)]
+        desk.add(*ids)
+        claim = desk.claim()
+        desk.ledger.begin_all(claim.documents, claim.token)
+        desk.expire_leases()
+        desk.ledger.expire()
+        first = desk.claim()
+        assert [document.id for document in first.documents] == ids[:16]
+        desk.ledger.begin_all(first.documents, first.token)  # and the worker dies again
+        desk.expire_leases()
+        desk.ledger.expire()
+        sizes = []
+        while (claim := desk.claim()).documents:
+            sizes.append((len(claim.documents), {document.attempts for document in claim.documents}))
+            for document in claim.documents:
+                desk.finish(document, claim.token)
+        assert sorted(sizes, key=str) == sorted([(16, {1}), (8, {1}), *[(1, {2})] * 16], key=str)
+        check_books(desk, ids)
+
     def test_fences_the_slow_worker_out(self, desk: Desk) -> None:
         desk.add("a")
         slow, old = desk.one()
@@ -185,6 +205,7 @@ class TestALeaseThatRunsOut:
         record = desk.record("poison")
         assert (record.state, record.attempts, record.error) == (DocumentState.FAILED, 3, WORKER_DIED)
         assert last.failed == ((CID, record.doc_hash),)
+        desk.drain()
         assert desk.state("good") is DocumentState.READY
         assert desk.job(answer.job_id) == {"total": 2, "failed": 1, "ready": 1}
         check_books(desk, ["poison", "good"])

@@ -1,12 +1,14 @@
 #!lua flags=allow-oom
 -- Hands out due documents under a lease. The same token gets the same documents again, less those it has finished.
--- A document whose attempt went wrong before comes alone, so that it cannot take others with it; a source too.
+-- Documents whose first attempt went wrong come in small groups, those whose second did come alone: so one that ends
+-- its workers cannot take others with it, and what a killed worker held is back soon. A source comes alone too.
 -- Answers {live version, 1 if more is due, documents}; a document is {hash, id, generation, attempts, kind, envelope,
 -- bytes, job, visible generation, cursor, children}.
 -- ARGV: collection id, token, most documents, most bytes, lease in us.
 local cid, token, most, most_bytes, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local ORDER = { -- small requests overtake bulk ones, but every fourth claim begins elsewhere so that nothing starves
-  [0] = {'fast', 'again', 'bulk'}, {'again', 'fast', 'bulk'}, {'fast', 'again', 'bulk'}, {'bulk', 'again', 'fast'}}
+  [0] = {'fast', 'again', 'bulk'}, {'again', 'fast', 'bulk'}, {'again', 'fast', 'bulk'}, {'bulk', 'again', 'fast'}}
+local AGAIN = 16 -- documents on their second attempt in one claim
 local lease_key = key('t', token)
 
 local function target(rec)
@@ -43,18 +45,22 @@ end
 
 local function take_from(lane)
   local k, taken, bytes = key('due', cid, lane), {}, 0
-  local limit = lane == 'again' and 1 or most
+  local limit = lane == 'again' and math.min(most, AGAIN) or most
+  local function joins(rec, size, kind) -- at least one is taken, whatever it is
+    return #taken == 0 or (bytes + size <= most_bytes and kind ~= 'source' and (lane ~= 'again' or tries(rec) <= 1))
+  end
   for _, dh in ipairs(redis.call('ZRANGEBYSCORE', k, '-inf', int(now), 'LIMIT', 0, limit)) do
     local rec = read(cid, dh)
     if not rec or rec.tok or not (rec.state == 'pending' or restoring(rec)) then
       redis.call('ZREM', k, dh)
     else
       local _, _, kind, size = target(rec)
+      if not joins(rec, tonumber(size), kind) then break end
       bytes = bytes + tonumber(size)
-      if #taken > 0 and (bytes > most_bytes or kind == 'source') then break end
+      local alone = kind == 'source' or (lane == 'again' and tries(rec) > 1)
       take(rec, #taken + 1)
       taken[#taken + 1] = shown(rec)
-      if kind == 'source' then break end
+      if alone then break end
     end
   end
   return taken

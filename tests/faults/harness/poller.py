@@ -104,13 +104,19 @@ class Poller:
             if mine.generation < known and not self._may_lose:
                 self.wrong.append(f"{document_id} went back from {known} to {mine.generation}")
             self._met[life] = mine.generation
-        elif plan.MODEL == "hash" and known and answer.complete and self._journal.deletes[document_id] == life[1]:
+        elif known and answer.complete and self._is_missing(life):
             self.missing += 1
             if not self._may_lose:
                 self.wrong.append(f"{document_id} was missing from an answer that called itself complete")
         back = [f"{hit.id} is back from the dead" for hit in answer.hits if hit.id in dead]
         self.back += len(back)
         self.wrong += [] if self._may_lose else back
+
+    def _is_missing(self, life: tuple[str, int]) -> bool:
+        """Whether it cannot be found at all; among thousands of documents it may just have been outranked."""
+        answer = self._view.find_only(texts.subject(texts.number_of(life[0])))
+        alive = self._journal.deletes[life[0]] == life[1]
+        return alive and answer.status == 200 and answer.complete and not answer.hits
 
     def _look_for_dead(self, gone: set[str]) -> None:
         """A document that is deleted for people must not come back unless it is sent again."""

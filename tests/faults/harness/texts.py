@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 GROUPS = ("red", "green", "blue")
-FIELDS = {"group": "tag"}
+FIELDS = {"group": "tag", "own": "tag"}
 _WORDS = {0: 6, 1: 3, 2: 600, 3: 9}
 """Words by version modulo 4: a document changes its number of chunks with nearly every version."""
 LONG, HUGE = 50, 100
@@ -43,5 +43,5 @@ def document(number: int, version: int) -> dict[str, Any]:
         "id": name(number),
         "title": f"Document {number}",
         "text": text(number, version),
-        "metadata": {"group": group(number)},
+        "metadata": {"group": group(number), "own": subject(number)},
     }

@@ -96,9 +96,16 @@ class HttpView:
         return self._product.call("GET", f"{self._path}/documents/{quoted}")[0]
 
     def find(self, query: str, *, limit: int = 10, offset: int = 0, group: str = "") -> Answer:
+        return self._ask(query, limit, offset, {"field": "group", "eq": group} if group else None)
+
+    def find_only(self, own: str) -> Answer:
+        """Searches among the one document that has this word, so that no other can outrank it."""
+        return self._ask(own, 1, 0, {"field": "own", "eq": own})
+
+    def _ask(self, query: str, limit: int, offset: int, wanted: dict[str, Any] | None) -> Answer:
         body: dict[str, Any] = {"query": query, "limit": limit, "offset": offset}
-        if group:
-            body["filter"] = {"field": "group", "eq": group}
+        if wanted:
+            body["filter"] = wanted
         status, answer = self._product.call("POST", f"{self._path}/search", body)
         if status != 200:
             return Answer(status)
