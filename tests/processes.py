@@ -47,7 +47,7 @@ class ProductProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", self.module, *self.arguments],
-                env={**_plain_environment(), **self.environment},
+                env={**plain_environment(), **self.environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -140,7 +140,7 @@ class Product:
             return 0, {}
 
 
-def _plain_environment() -> dict[str, str]:
+def plain_environment() -> dict[str, str]:
     """Ours without the fault suite's own variables, which are no settings of the product."""
     return {name: value for name, value in os.environ.items() if not name.startswith("NEARFIELD_FAULT")}
 

@@ -53,7 +53,7 @@ class Ward:
     deaths: int = 0
 
     def watch(self) -> bool:
-        """Notes when each document was first in hand and when it ended; True when nothing is open."""
+        """Notes when each document was taken in hand and when it ended; True when nothing is open."""
         now = time.monotonic()
         for worker in self.workers:
             assert worker.process is not None
@@ -63,12 +63,14 @@ class Ward:
         for id, state in self.shop.states().items():
             if state == "processing":
                 self.taken.setdefault(id, now)
+            if state == "pending":  # given back unread, because the slice was over
+                self.taken.pop(id, None)
             if state in ("ready", "failed"):
                 self.ended.setdefault(id, now)
         return self.shop.services.ledger.in_flight(self.shop.collection.id) == 0
 
     def slowest_s(self) -> float:
-        """The longest time from a document's first being in hand to its end, as far as it was seen."""
+        """The longest time that a document was in hand before it ended, as far as it was seen."""
         return max((self.ended[id] - began for id, began in self.taken.items()), default=0.0)
 
     def records(self, kind: str) -> list[DocumentRecord]:
