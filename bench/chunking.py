@@ -14,7 +14,7 @@ import time
 
 from services.collections.values import Chunking
 from services.embedding.hash_embedder import WordCounter
-from services.ingest.chunking import Chunker
+from services.ingest.chunks.chunking import Chunker
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.values import BlockKind, Extracted
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from bench.fuzz_samples import Sample, built, mutated, real
 from services.errors import NearfieldError
+from services.ingest.kinds.sniff import sniff
 from services.ingest.sandbox.limits import MIB, SandboxLimits
 from services.ingest.sandbox.sandbox import Sandbox
-from services.ingest.sniff import sniff
 
 LIMITS = SandboxLimits(memory_bytes=1024 * MIB, cpu_s=10, wall_s=20.0, silence_s=10.0)
 HANG_S = LIMITS.wall_s + 15.0

@@ -13,7 +13,7 @@ import docx
 import pptx
 
 from services.errors import InvalidInput
-from services.ingest.sniff import sniff
+from services.ingest.kinds.sniff import sniff
 
 _OPEN = "application/vnd.oasis.opendocument."
 _OFFICE = "application/vnd.openxmlformats-officedocument."

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from services.doorbell import SilentDoorbell
-from services.ingest.pipeline import IngestPipeline
+from services.ingest.pipeline.drain import IngestPipeline
 from services.redis_clients import BULK
 from services.settings import Settings, load_settings
 from services.wiring import Services, build_services

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from services.doorbell import BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, Doorbell
 from services.errors import NearfieldError, Unavailable
-from services.ingest.pipeline import DrainReport
+from services.ingest.pipeline.drain import DrainReport
 from workers.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from services.admission.policy import Resource
 from services.doorbell import BELL_QUEUE
-from services.ingest.pipeline import BUDGET_S, DrainReport, IngestPipeline
+from services.ingest.pipeline.drain import BUDGET_S, DrainReport, IngestPipeline
 from services.ingest.purge import purge_collection
 from services.wiring import Services
 from workers.doorbell import CeleryDoorbell

@@ -20,10 +20,10 @@ from services.ingest.cleaning import (
 )
 from services.ingest.extract.registry import require_textual
 from services.ingest.hashing import full_hash, text_hash
-from services.ingest.rows import Row, row_from_object
-from services.ingest.sniff import sniff
-from services.ingest.strict_json import parse_json_bytes
-from services.ingest.tabular import JSON
+from services.ingest.kinds.sniff import sniff
+from services.ingest.rows.row import Row, row_from_object
+from services.ingest.rows.strict_json import parse_json_bytes
+from services.ingest.rows.tabular import JSON
 from services.ingest.values import FileInput, TextInput
 from services.ledger.bodies import body_bytes, body_size
 from services.ledger.values import DocumentKind, NewDocument

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.parts import Parts
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.parts import Parts
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from services.errors import NotFound
 from services.ingest.cleaning import clean_file_name
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.reading import read_document
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.reading import read_document
 from services.ingest.sandbox.sandbox import FileReader
 from services.ledger.bodies import body_bytes
 from services.ledger.envelopes import EnvelopeStore

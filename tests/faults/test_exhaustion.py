@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.pipeline import IngestPipeline
+from services.ingest.pipeline.drain import IngestPipeline
 from services.redis_clients import BULK, Client, connect
 from tests.apiapp import make_api
 from tests.conftest import RedisPair, RunningRedis

@@ -21,11 +21,11 @@ from services.embedding.spec import ModelSpec
 from services.ingest.accept import Acceptor
 from services.ingest.extract import registry
 from services.ingest.extract.types import Extractor
-from services.ingest.pipeline import DrainReport, IngestPipeline
+from services.ingest.pipeline.drain import DrainReport, IngestPipeline
+from services.ingest.rows.tabular import read_rows
 from services.ingest.sandbox.limits import SandboxLimits
 from services.ingest.sandbox.results import RowSlice
 from services.ingest.sandbox.sandbox import FileReader, Sandbox
-from services.ingest.tabular import read_rows
 from services.ingest.values import Extracted
 from services.ledger.bodies import Body, body_bytes, body_file
 from services.ledger.ledger import Ledger

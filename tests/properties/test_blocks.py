@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collections.values import Chunking
-from services.ingest.blocks import map_blocks
-from services.ingest.chunking import Chunker
-from services.ingest.cutting import Limits, cut
-from services.ingest.token_map import map_tokens
+from services.ingest.chunks.blocks import map_blocks
+from services.ingest.chunks.chunking import Chunker
+from services.ingest.chunks.cutting import Limits, cut
+from services.ingest.chunks.token_map import map_tokens
 from services.ingest.values import Block, BlockKind, Extracted
 from tests.properties.structured import structured
 from tests.unit.ingest.samples import PieceCounter

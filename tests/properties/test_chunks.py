@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collections.values import Chunking
-from services.ingest.chunking import Chunker, Piece
+from services.ingest.chunks.chunking import Chunker, Piece
 from services.ingest.values import Extracted, Heading
 from tests.models import minilm
 from tests.properties.structured import structured

@@ -18,8 +18,8 @@ from services.ingest.extract.builder import TextBuilder
 from services.ingest.extract.registry import extractor_of, is_readable
 from services.ingest.extract.types import Tick
 from services.ingest.extract.zip_guard import open_zip
-from services.ingest.sniff import sniff
-from services.ingest.tabular import ATOM, CSV, JSON, NDJSON, RSS, ZIP
+from services.ingest.kinds.sniff import sniff
+from services.ingest.rows.tabular import ATOM, CSV, JSON, NDJSON, RSS, ZIP
 from services.ingest.values import Block, BlockKind, Extracted, Heading
 
 MAX_DEPTH = 3

@@ -14,7 +14,7 @@ from services.ingest.extract.markdown import extract_markdown
 from services.ingest.extract.nested import append_extracted
 from services.ingest.extract.properties import clean_property
 from services.ingest.extract.types import Tick
-from services.ingest.strict_json import decode_json
+from services.ingest.rows.strict_json import decode_json
 from services.ingest.values import BlockKind, Extracted
 
 MAX_OUTPUT_CHARS = 4_000

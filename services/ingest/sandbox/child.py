@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 from services.errors import InvalidInput, NearfieldError
 from services.ingest.extract.registry import extract
+from services.ingest.rows.tabular import NumberedRow, read_rows
 from services.ingest.sandbox import confine, results
 from services.ingest.sandbox.frames import FrameWriter
 from services.ingest.sandbox.messages import Task
-from services.ingest.tabular import NumberedRow, read_rows
 from services.ledger.envelope_body import BodyReader
 
 NO_MEMORY, NO_ROOM = 66, 67

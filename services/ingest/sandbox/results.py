@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from services.errors import InvalidInput
-from services.ingest.rows import Row
+from services.ingest.rows.row import Row
+from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox.checks import Reader
 from services.ingest.sandbox.frames import FrameWriter, UnusableResult, read_frames
-from services.ingest.tabular import NumberedRow
 from services.ingest.values import Block, BlockKind, Extracted, FileInput, Heading, PageMark
 
 _KINDS = tuple(BlockKind)

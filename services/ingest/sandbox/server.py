@@ -22,11 +22,11 @@ from services.ingest.extract import registry
 from services.ingest.extract.html_main import load_library
 from services.ingest.extract.language import load_model
 from services.ingest.extract.plugins import parse_plugins
+from services.ingest.rows.tabular import load_readers
 from services.ingest.sandbox import child, confine
 from services.ingest.sandbox.landlock import wall_in
 from services.ingest.sandbox.messages import CANCEL, PACKET_BYTES, Hello, Task, Verdict
 from services.ingest.sandbox.minding import Minder, clear_folder
-from services.ingest.tabular import load_readers
 
 BARRED = ("torch", "redis", "celery", "transformers", "sentence_transformers", "flask", "pandas")
 """Never loaded here: large, with threads of their own, or doors to what a child must not reach."""

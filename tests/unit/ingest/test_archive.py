@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from services.errors import InvalidInput
-from services.ingest.archive import MEMBER_STRIDE
-from services.ingest.tabular import ZIP, NumberedRow, read_rows
+from services.ingest.rows.archive import MEMBER_STRIDE
+from services.ingest.rows.tabular import ZIP, NumberedRow, read_rows
 from tests.unit.ingest.test_containers import zipped
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.collections.values import Chunking
-from services.ingest.chunking import Chunker, Piece
+from services.ingest.chunks.chunking import Chunker, Piece
 from services.ingest.extract.markdown import extract_markdown
 from services.ingest.extract.rst import extract_rst
 from services.ingest.values import Block, BlockKind, Extracted

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from services.collections.values import Chunking
-from services.ingest.chunking import Chunker, Piece
+from services.ingest.chunks.chunking import Chunker, Piece
 from services.ingest.extract.markdown import extract_markdown
 from services.ingest.values import Extracted
 from tests.unit.ingest.samples import PieceCounter

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import pytest
 
 from services.errors import InvalidInput, UnsupportedMedia
-from services.ingest.containers import DOCX, EPUB, MSG, ODP, ODS, ODT, PPTX, XLS, XLSX, ZIP
-from services.ingest.sniff import sniff
+from services.ingest.kinds.containers import DOCX, EPUB, MSG, ODP, ODS, ODT, PPTX, XLS, XLSX, ZIP
+from services.ingest.kinds.sniff import sniff
 
 MAIN = "application/vnd.openxmlformats-officedocument.{}.main+xml"
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from services.errors import InvalidInput
-from services.ingest.tabular import CSV, MAX_ROW_BYTES, NumberedRow, read_rows
+from services.ingest.rows.tabular import CSV, MAX_ROW_BYTES, NumberedRow, read_rows
 
 
 def rows(body: bytes, after: int = 0) -> list[NumberedRow]:

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from services.errors import InvalidInput
-from services.ingest.tabular import ATOM, RSS, NumberedRow, read_rows
+from services.ingest.rows.tabular import ATOM, RSS, NumberedRow, read_rows
 
 RSS_2 = b"""<?xml version="1.0" encoding="utf-8"?>
 <rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:dc="http://purl.org/dc/elements/1.1/">

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from services.ingest.pace import SLICE_S, Pace
-from services.ingest.shelf import Shelf
-from services.ingest.work import Work, key_of
+from services.ingest.pipeline.pace import SLICE_S, Pace
+from services.ingest.pipeline.shelf import Shelf
+from services.ingest.pipeline.work import Work, key_of
 from services.ledger.values import ClaimedDocument, DocumentKind, NewDocument
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from services.ingest.pages import page_at
+from services.ingest.chunks.pages import page_at
 from services.ingest.values import PageMark
 
 

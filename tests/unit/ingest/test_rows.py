@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.errors import InvalidInput, MalformedJson
-from services.ingest.rows import Row, row_from_cells, row_from_object
-from services.ingest.strict_json import parse_json, parse_json_bytes
+from services.ingest.rows.row import Row, row_from_cells, row_from_object
+from services.ingest.rows.strict_json import parse_json, parse_json_bytes
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import BinaryIO
 import pytest
 
 from services.errors import InvalidInput, UnsupportedMedia
-from services.ingest.sniff import PDF, RTF, sniff
-from services.ingest.sniff_text import HTML, MAIL, NOTEBOOK, XML
-from services.ingest.tabular import ATOM, CSV, JSON, NDJSON, RSS
+from services.ingest.kinds.sniff import PDF, RTF, sniff
+from services.ingest.kinds.sniff_text import HTML, MAIL, NOTEBOOK, XML
+from services.ingest.rows.tabular import ATOM, CSV, JSON, NDJSON, RSS
 
 MAIL_BODY = (
     b"Received: from a\r\n by b\r\nFrom: Ann <ann@example.com>\r\nDate: Mon, 2 Jan 2023 10:00:00 +0000\r\n\r\nhi"

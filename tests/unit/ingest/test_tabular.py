@@ -6,7 +6,7 @@ import json
 import pytest
 
 from services.errors import InvalidInput
-from services.ingest.tabular import CSV, JSON, MAX_ROW_BYTES, NDJSON, NumberedRow, read_rows
+from services.ingest.rows.tabular import CSV, JSON, MAX_ROW_BYTES, NDJSON, NumberedRow, read_rows
 
 
 def rows(media_type: str, body: bytes, after: int = 0) -> list[NumberedRow]:

@@ -7,7 +7,7 @@ import redis
 
 from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK
 from services.errors import InvalidInput, Unavailable
-from services.ingest.pipeline import DrainReport
+from services.ingest.pipeline.drain import DrainReport
 from tests.integration.pipeline_tools import Bells
 from workers.app import make_app
 from workers.heartbeat import Heartbeat

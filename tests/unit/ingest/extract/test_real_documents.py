@@ -11,8 +11,8 @@ import pytest
 
 from services.errors import InvalidInput
 from services.ingest.extract.registry import extract
-from services.ingest.sniff import sniff
-from services.ingest.tabular import NumberedRow, read_rows
+from services.ingest.kinds.sniff import sniff
+from services.ingest.rows.tabular import NumberedRow, read_rows
 from services.ingest.values import Extracted
 from tests.evaldata import evaluation_folder
 

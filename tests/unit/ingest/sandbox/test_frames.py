@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidInput
-from services.ingest.rows import Row
+from services.ingest.rows.row import Row
+from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox import results
 from services.ingest.sandbox.frames import FRAME, HEAD, MAGIC, FrameWriter, UnusableResult, read_frames
-from services.ingest.tabular import NumberedRow
 from services.ingest.values import Block, BlockKind, Extracted, FileInput, Heading, PageMark
 
 MOST = 1 << 20

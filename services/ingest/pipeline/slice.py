@@ -15,16 +15,16 @@ from functools import partial
 from services.collections.values import Collection
 from services.errors import NearfieldError, Unavailable
 from services.index.faults import absent
-from services.ingest.batch import Embedding
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.lease import Lease
-from services.ingest.model import CollectionModel
-from services.ingest.parts import Parts
-from services.ingest.settling import Settlement, Tally
-from services.ingest.shelf import Shelf
-from services.ingest.taking import Taker
-from services.ingest.work import Work, key_of
-from services.ingest.writing import Writing
+from services.ingest.pipeline.batch import Embedding
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.lease import Lease
+from services.ingest.pipeline.model import CollectionModel
+from services.ingest.pipeline.parts import Parts
+from services.ingest.pipeline.settling import Settlement, Tally
+from services.ingest.pipeline.shelf import Shelf
+from services.ingest.pipeline.taking import Taker
+from services.ingest.pipeline.work import Work, key_of
+from services.ingest.pipeline.writing import Writing
 from services.ledger.claiming import RELEASE_PAUSE_MS
 
 log = logging.getLogger(__name__)

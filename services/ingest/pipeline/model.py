@@ -6,7 +6,7 @@ from services.collections.values import Collection
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
 from services.errors import ModelError
-from services.ingest.chunking import Chunker
+from services.ingest.chunks.chunking import Chunker
 
 
 class CollectionModel:

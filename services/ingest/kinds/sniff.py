@@ -12,7 +12,10 @@ import re
 from typing import BinaryIO, NamedTuple
 
 from services.errors import InvalidInput, UnsupportedMedia
-from services.ingest.containers import (
+from services.ingest.decode import looks_binary
+from services.ingest.extract.registry import is_added
+from services.ingest.extract.types import words
+from services.ingest.kinds.containers import (
     DOCX,
     EPUB,
     MSG,
@@ -27,11 +30,8 @@ from services.ingest.containers import (
     ole_content,
     zip_content,
 )
-from services.ingest.decode import looks_binary
-from services.ingest.extract.registry import is_added
-from services.ingest.extract.types import words
-from services.ingest.magic import foreign_format
-from services.ingest.sniff_text import (
+from services.ingest.kinds.magic import foreign_format
+from services.ingest.kinds.sniff_text import (
     HTML,
     MAIL,
     NOTEBOOK,
@@ -45,7 +45,7 @@ from services.ingest.sniff_text import (
     json_kind,
     markup_kind,
 )
-from services.ingest.tabular import ATOM, CSV, JSON, NDJSON, RSS
+from services.ingest.rows.tabular import ATOM, CSV, JSON, NDJSON, RSS
 
 PDF = "application/pdf"
 RTF = "application/rtf"

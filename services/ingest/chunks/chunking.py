@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.collections.values import DEFAULT_SIZE_TOKENS, Chunking
-from services.ingest.blocks import BlockMap, map_blocks
+from services.ingest.chunks.blocks import BlockMap, map_blocks
+from services.ingest.chunks.cutting import Limits, cut
+from services.ingest.chunks.headings import HeadingPaths
+from services.ingest.chunks.token_map import map_tokens
 from services.ingest.cleaning import strip_invisible
-from services.ingest.cutting import Limits, cut
-from services.ingest.headings import HeadingPaths
-from services.ingest.token_map import map_tokens
 from services.ingest.values import Extracted
 
 if TYPE_CHECKING:

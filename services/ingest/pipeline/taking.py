@@ -12,17 +12,17 @@ from services.collections.values import Collection
 from services.errors import InvalidInput, Unavailable
 from services.ids import hash_document_id
 from services.index.values import DocumentHead, Outcome, WriteOutcome
-from services.ingest.expansion import Expander
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.lease import Lease
-from services.ingest.members import MemberLimits
-from services.ingest.model import CollectionModel
-from services.ingest.parts import Parts
-from services.ingest.properties import Properties, with_properties
-from services.ingest.reading import is_plain, read_document, shown_title
-from services.ingest.settling import Settlement
-from services.ingest.shelf import Shelf
-from services.ingest.work import Stopwatch, Work, key_of, make_head
+from services.ingest.pipeline.expansion import Expander
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.lease import Lease
+from services.ingest.pipeline.members import MemberLimits
+from services.ingest.pipeline.model import CollectionModel
+from services.ingest.pipeline.parts import Parts
+from services.ingest.pipeline.properties import Properties, with_properties
+from services.ingest.pipeline.reading import is_plain, read_document, shown_title
+from services.ingest.pipeline.settling import Settlement
+from services.ingest.pipeline.shelf import Shelf
+from services.ingest.pipeline.work import Stopwatch, Work, key_of, make_head
 from services.ledger.bodies import body_file
 from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, NewDocument
 from services.neardup.near_duplicates import Written

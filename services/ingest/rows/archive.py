@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from services.errors import InvalidInput
 from services.ingest.extract.zip_guard import GuardedZip, ZipLimits, open_zip
-from services.ingest.sniff import sniff
-from services.ingest.tabular import ZIP, NumberedRow, read_rows
+from services.ingest.kinds.sniff import sniff
+from services.ingest.rows.tabular import ZIP, NumberedRow, read_rows
 from services.ingest.values import FileInput
 
 MEMBER_STRIDE = 1_000_000

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.boundaries import Cut, find_cuts, past_blanks
-from services.ingest.token_map import TokenMap
+from services.ingest.chunks.boundaries import Cut, find_cuts, past_blanks
+from services.ingest.chunks.token_map import TokenMap
 from services.ingest.values import BlockKind, Extracted, Heading
 
 _HEADER_SHARE = 4

@@ -6,8 +6,8 @@ import codecs
 import re
 
 from services.ingest.extract.types import words
-from services.ingest.strict_json import skip_blanks
-from services.ingest.tabular import ATOM, JSON, NDJSON, RSS
+from services.ingest.rows.strict_json import skip_blanks
+from services.ingest.rows.tabular import ATOM, JSON, NDJSON, RSS
 
 MAIL = "message/rfc822"
 NOTEBOOK = "application/x-ipynb+json"

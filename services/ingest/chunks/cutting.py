@@ -19,9 +19,9 @@ from itertools import accumulate, chain, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.blocks import BlockMap
-from services.ingest.boundaries import Cut, find_cuts, glue, section_cuts
-from services.ingest.token_map import TokenMap
+from services.ingest.chunks.blocks import BlockMap
+from services.ingest.chunks.boundaries import Cut, find_cuts, glue, section_cuts
+from services.ingest.chunks.token_map import TokenMap
 from services.ingest.values import Heading
 
 _CUT_COST = {Cut.SECTION: 0.0, Cut.PARAGRAPH: 0.2, Cut.SENTENCE: 0.5, Cut.LINE: 0.8, Cut.WORD: 1.5, Cut.ANYWHERE: 3.0}

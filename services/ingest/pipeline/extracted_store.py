@@ -15,7 +15,7 @@ import shutil
 import zlib
 from pathlib import Path
 
-from services.ingest.properties import Properties
+from services.ingest.pipeline.properties import Properties
 
 _LEVEL = 1
 _TEXT, _PROPERTIES = ".z", ".json"

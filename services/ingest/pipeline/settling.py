@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from services.errors import ExtractionFailed, ModelError, NearfieldError, Unavailable
 from services.index.values import Outcome, WriteOutcome
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.lease import Lease
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.lease import Lease
 from services.ledger.claiming import Finished
 from services.ledger.ledger import Ledger
 from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, Timings

@@ -18,8 +18,8 @@ from services.ingest.cleaning import check_document_id, clean_text
 from services.ingest.extract.dates import read_date
 from services.ingest.extract.html import html_to_text
 from services.ingest.extract.xml_tree import Element, children, local_name, parse_tree, text_below
-from services.ingest.rows import Row
-from services.ingest.tabular import NumberedRow, numbered
+from services.ingest.rows.row import Row
+from services.ingest.rows.tabular import NumberedRow, numbered
 
 _ITEMS = ("item", "entry")
 _TEXTS = ("encoded", "content", "description", "summary", "subtitle")

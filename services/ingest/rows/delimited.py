@@ -18,8 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 from services.errors import InvalidInput
 from services.ingest.decode import decode
-from services.ingest.rows import row_from_cells
-from services.ingest.tabular import MAX_ROW_BYTES, NumberedRow, numbered
+from services.ingest.rows.row import row_from_cells
+from services.ingest.rows.tabular import MAX_ROW_BYTES, NumberedRow, numbered
 
 MAX_COLUMNS = 1000
 _SAMPLE_BYTES = 64 * 1024

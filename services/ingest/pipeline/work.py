@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.index.values import Chunk, DocumentHead
-from services.ingest.chunking import Piece
-from services.ingest.pages import page_at
+from services.ingest.chunks.chunking import Piece
+from services.ingest.chunks.pages import page_at
 from services.ingest.values import PageMark
 from services.ledger.values import ClaimedDocument, NewDocument, Timings
 from services.neardup.signature import Signature

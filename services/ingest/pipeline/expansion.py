@@ -14,10 +14,10 @@ from services.errors import InvalidInput
 from services.ids import hash_document_id
 from services.ingest.accept import Acceptor
 from services.ingest.extract.types import Tick
-from services.ingest.lease import Lease
-from services.ingest.members import MemberLimits, Members
+from services.ingest.pipeline.lease import Lease
+from services.ingest.pipeline.members import MemberLimits, Members
+from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox.sandbox import FileReader
-from services.ingest.tabular import NumberedRow
 from services.ledger.bodies import body_size
 from services.ledger.ledger import Ledger
 from services.ledger.values import ClaimedDocument, DocumentKind, DocumentState, NewDocument

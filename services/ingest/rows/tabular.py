@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import BinaryIO
 
 from services.errors import InvalidInput, NearfieldError
-from services.ingest.rows import Row, row_from_object
-from services.ingest.strict_json import decode_json, parse_json, skip_blanks
+from services.ingest.rows.row import Row, row_from_object
+from services.ingest.rows.strict_json import decode_json, parse_json, skip_blanks
 from services.ingest.values import FileInput
 
 NDJSON = "application/x-ndjson"
@@ -70,7 +70,7 @@ def load_readers() -> None:
 
 def _lazy_reader(media_type: str) -> RowReader:
     module, _, function = _LAZY_READERS[media_type].partition(":")
-    reader: RowReader = getattr(import_module(f"services.ingest.{module}"), function)
+    reader: RowReader = getattr(import_module(f"services.ingest.rows.{module}"), function)
     return reader
 
 

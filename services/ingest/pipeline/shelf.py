@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from services.ingest.work import Work, WorkKey, key_of
+from services.ingest.pipeline.work import Work, WorkKey, key_of
 
 _PLACES = 2
 _KEPT_S = 120.0

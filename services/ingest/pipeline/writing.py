@@ -15,8 +15,8 @@ from functools import partial
 from services.collections.values import Collection
 from services.index.protocol import VectorIndex
 from services.index.values import Outcome, WriteOutcome
-from services.ingest.settling import Settlement
-from services.ingest.work import Work
+from services.ingest.pipeline.settling import Settlement
+from services.ingest.pipeline.work import Work
 from services.neardup.near_duplicates import NearDuplicates, Written
 
 Result = tuple[WriteOutcome, tuple[str, ...]]

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from services.collections.values import Collection
 from services.errors import Unavailable
 from services.ids import new_token
-from services.ingest.extracted_store import ExtractedStore
-from services.ingest.lease import Lease
-from services.ingest.pace import SLICE_S, Pace
-from services.ingest.parts import Parts
-from services.ingest.removals import only_removals
-from services.ingest.shelf import Shelf
-from services.ingest.slice import Desk, Slice
+from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.lease import Lease
+from services.ingest.pipeline.pace import SLICE_S, Pace
+from services.ingest.pipeline.parts import Parts
+from services.ingest.pipeline.removals import only_removals
+from services.ingest.pipeline.shelf import Shelf
+from services.ingest.pipeline.slice import Desk, Slice
 from services.ledger.values import Claim, LeaseLost
 
 log = logging.getLogger(__name__)

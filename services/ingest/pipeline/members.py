@@ -9,9 +9,9 @@ from services.collections.values import Collection
 from services.errors import InvalidInput
 from services.ids import file_document_id
 from services.ingest.cleaning import check_document_id
+from services.ingest.pipeline.reading import PROBLEM_TYPE
 from services.ingest.prepare import coerce_cells, prepare_file, prepare_text
-from services.ingest.reading import PROBLEM_TYPE
-from services.ingest.tabular import CSV, ZIP, NumberedRow
+from services.ingest.rows.tabular import CSV, ZIP, NumberedRow
 from services.ingest.values import FileInput, TextInput
 from services.ledger.values import ClaimedDocument, DocumentKind, NewDocument
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.errors import Unavailable
-from services.ingest.model import CollectionModel
-from services.ingest.settling import Settlement
-from services.ingest.shelf import Shelf
-from services.ingest.work import Work, estimate_tokens
-from services.ingest.writing import Writing
+from services.ingest.pipeline.model import CollectionModel
+from services.ingest.pipeline.settling import Settlement
+from services.ingest.pipeline.shelf import Shelf
+from services.ingest.pipeline.work import Work, estimate_tokens
+from services.ingest.pipeline.writing import Writing
 from services.ledger.values import LeaseLost
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""From accepted documents to searchable ones."""

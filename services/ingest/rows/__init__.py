@@ -1,0 +1,1 @@
+"""Sources that hold many documents: rows, lines, items, members."""
