@@ -194,7 +194,7 @@ def bench(pair: RedisPair) -> Iterator[Bench]:
     pair.flush()
     folder = Path(tempfile.mkdtemp(prefix="nfb-"))
     wire, promises = Wire(), Promises()
-    fields = [FieldSpec("group", FieldType.TAG)]
+    fields = [FieldSpec(name, FieldType(kind)) for name, kind in texts.FIELDS.items()]
     workshop = make_workshop(pair, folder, *fields, chunking=Chunking(size_tokens=16), limits=FAST)
     workshop = _made_exact(workshop)
     second = _second(workshop, pair, wire)

@@ -28,6 +28,7 @@ from tests.processes import Product, ProductProcess, wait_until
 
 NAME = "docs"
 PATIENCE_S = 900.0 if plan.FULL else 240.0
+REST_S = 90.0
 """Only a hang takes so long; a slow machine is no fault."""
 
 
@@ -98,6 +99,7 @@ class Rig:
 
     def kill(self, process: ProductProcess) -> None:
         self.faults.append(f"{process.module}@{self.journal.accepted}")
+        self.clocks.fault()
         process.kill()
         if process.module == "workers.main":
             self.clocks.worker_died()
@@ -105,6 +107,7 @@ class Rig:
     def kill_server(self, server: RunningRedis, away_s: float, before: Callable[[], None] = lambda: None) -> None:
         """Kills a server, lets ``before`` do something to its files, and starts it again."""
         self.faults.append(f"{server.role.name}@{self.journal.accepted}, {away_s:g} s")
+        self.clocks.fault()
         server.kill()
         before()
         time.sleep(away_s)
@@ -159,6 +162,7 @@ class Rig:
         figures.spread(f"{what}: R5 worker kill to last affected document", self.clocks.affected)
         figures.spread(f"{what}: R6 Redis answers to first good search", self.clocks.search)
         figures.spread(f"{what}: R6 Redis answers to ingestion", self.clocks.ingest)
+        figures.put(f"{what}: recoveries that another fault fell into", self.clocks.disturbed)
 
 
 def sweep_folder(rig: Rig) -> None:
@@ -248,7 +252,10 @@ class Workload(threading.Thread):
 
 
 def on_schedule(here: Rig, work: Workload, faults: Sequence[Callable[[], None]], dice: random.Random) -> None:
-    """Does faults at marks of progress that the seed chooses, then waits for the end of the workload."""
+    """Does faults at marks of progress that the seed chooses, then waits for the end of the workload.
+
+    In the full form two of three recoveries may come to their end before the next fault, so that they can be timed.
+    """
     last = int(work.operations * 0.85)
     marks = sorted(dice.sample(range(20, max(last, 21 + len(faults))), len(faults)))
     for mark, fault in zip(marks, faults, strict=True):
@@ -260,6 +267,8 @@ def on_schedule(here: Rig, work: Workload, faults: Sequence[Callable[[], None]],
         if work.failure is not None:
             break
         fault()
+        if plan.FULL and dice.random() < 0.67:
+            here.clocks.rest(REST_S)
     work.join(PATIENCE_S)
     assert work.failure is None, work.failure
     assert not work.is_alive(), "the workload does not come to its end"

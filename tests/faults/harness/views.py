@@ -57,6 +57,8 @@ class View(Protocol):
 
     def find(self, query: str, *, limit: int = 10, offset: int = 0, group: str = "") -> Answer: ...
 
+    def find_only(self, own: str) -> Answer: ...
+
 
 class HttpView:
     """The running product's API, and its two servers."""
@@ -141,8 +143,14 @@ class LocalView:
                 return
 
     def find(self, query: str, *, limit: int = 10, offset: int = 0, group: str = "") -> Answer:
-        condition = {"field": "group", "eq": group} if group else None
-        request = SearchRequest(query, limit=limit, offset=offset, filter=condition)
+        return self._ask(query, limit, offset, {"field": "group", "eq": group} if group else None)
+
+    def find_only(self, own: str) -> Answer:
+        """As ``HttpView.find_only``."""
+        return self._ask(own, 1, 0, {"field": "own", "eq": own})
+
+    def _ask(self, query: str, limit: int, offset: int, wanted: dict[str, Any] | None) -> Answer:
+        request = SearchRequest(query, limit=limit, offset=offset, filter=wanted)
         answer = self._workshop.services.search.search(self._workshop.collection, request)
         hits = [
             Found(hit.id, hit.generation, hit.score, str(json.loads(json.dumps(dict(hit.metadata))).get("group", "")))
