@@ -183,3 +183,30 @@ def test_a_file_that_comes_again_keeps_its_rows(shop: Workshop) -> None:
     assert shop.states()["1"] == "ready"
     assert shop.states()["2"] == "ready"
     assert not [id for id in shop.states() if id.endswith("#1")]
+
+
+def test_a_row_never_takes_the_place_of_anothers_document_not_even_by_its_number(shop: Workshop) -> None:
+    """Its number makes the id "S#2", which somebody uses: the row fails beside it, and later leaves it alone too."""
+    shop.services.acceptor.add_texts(shop.collection, [TextInput("S#2", "precious words")])
+    shop.drain()
+    body = b'{"text": "one"}\n{"text": "two"}\n'
+    shop.services.acceptor.add_files(shop.collection, [FileInput("s.ndjson", body, id="S")])
+    shop.drain()
+    states = shop.states()
+    assert states["S#2"] == "ready"
+    (failed,) = [id for id, state in states.items() if state == "failed"]
+    assert failed.startswith("problem-")
+    assert "belongs already to another document" in shop.record(failed).error
+    shop.services.acceptor.add_files(shop.collection, [FileInput("s.ndjson", b'{"text": "one"}\n', id="S")])
+    shop.drain()
+    assert shop.states() == {"S#2": "ready", "S#1": "ready"} | {id: s for id, s in shop.states().items() if id == "S"}
+    assert shop.services.ledger.document(shop.collection.id, "S#2").visible_generation > 0  # type: ignore[union-attr]
+
+
+def test_a_bad_row_whose_number_is_anothers_id_costs_no_other_row(shop: Workshop) -> None:
+    body = b'{"id": "good1", "text": "a"}\n{"id": "P#3", "text": "b"}\nnot json\n{"id": "good4", "text": "d"}\n'
+    shop.services.acceptor.add_files(shop.collection, [FileInput("p.ndjson", body, id="P")])
+    shop.drain()
+    states = {id: state for id, state in shop.states().items() if id != "P"}
+    assert {id for id, state in states.items() if state == "ready"} == {"good1", "P#3", "good4"}
+    assert len(states) == 4

@@ -16,14 +16,16 @@ from services.ingest.accept import Acceptor
 from services.ingest.extract.types import Tick
 from services.ingest.pipeline.lease import Lease
 from services.ingest.pipeline.members import MemberLimits, Members
+from services.ingest.pipeline.reading import PROBLEM_TYPE
 from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox.sandbox import FileReader
-from services.ledger.bodies import body_size
+from services.ledger.bodies import body_bytes, body_size
 from services.ledger.ledger import Ledger
-from services.ledger.values import ClaimedDocument, DocumentKind, DocumentState, NewDocument
+from services.ledger.values import ClaimedDocument, DocumentKind, DocumentRecord, DocumentState, NewDocument
 
 SLICE_ROWS = 200
 SLICE_BYTES = 1024 * 1024
+MAX_PARTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Expander:
             found = self.reader.rows(source.media_type, source.body, name=source.source, after=cursor, tick=self.tick)
             more = found.more
             for parts in _slices(found.rows):
-                if self.is_over() and cursor != claimed.cursor:
+                if (self.is_over() and cursor != claimed.cursor) or self._is_crowded(claimed):
                     return False
                 self.warn([warning for part in parts for warning in part.warnings])
                 documents = self._own(list(_documents(parts, members)), parts, members)
@@ -74,11 +76,20 @@ class Expander:
                 cursor = parts[-1].number
                 self.ledger.save_cursor(claimed, lease.token, cursor, children)
                 lease.progress()
+                if children > MAX_PARTS:
+                    raise InvalidInput(
+                        f"it holds more than {MAX_PARTS:,} documents; those before were taken. Split it into several",
+                        code="too-many-parts",
+                    )
         if children == 0:
             raise InvalidInput(
                 "there are no documents in this file; each line, row or item is one", code="empty-source"
             )
         return self.remove_gone(claimed, lease)
+
+    def _is_crowded(self, claimed: ClaimedDocument) -> bool:
+        """Half of the queue is for what people send; the parts of one large source must not shut them out."""
+        return self.ledger.in_flight(claimed.collection_id) > self.limits.queue_documents // 2
 
     def remove_gone(self, claimed: ClaimedDocument, lease: Lease) -> bool:
         """Deletes what an earlier version of the source was expanded into and this one is not; True when all is."""
@@ -94,17 +105,39 @@ class Expander:
 
     def _own(self, documents: list[NewDocument], parts: list[NumberedRow], members: Members) -> list[NewDocument]:
         """A part whose id belongs to a document from elsewhere becomes a failed one; taking it over would lose that."""
-        collection_id, parent = members.claimed.collection_id, members.claimed.doc_hash
-        records = self.ledger.records(collection_id, [hash_document_id(document.id) for document in documents])
-        for position, record in enumerate(records):
-            if record and record.state is not DocumentState.DELETED and record.parent != parent:
+        for position, record in enumerate(self._records(documents)):
+            if record is not None and record.parent != members.claimed.doc_hash:
                 owner = record.source or record.title[:80] or "added on its own"
                 reason = (
                     f"its id {record.id[:80]!r} belongs already to another document ({owner}); "
                     "give it another id, or delete that one"
                 )
                 documents[position] = members.problem(parts[position], reason)
+        return self._set_apart(documents, parts, members)
+
+    def _set_apart(self, documents: list[NewDocument], parts: list[NumberedRow], members: Members) -> list[NewDocument]:
+        """What stands for a bad part must not have the id of a good document either, from wherever that is."""
+        positions = [n for n, document in enumerate(documents) if document.media_type == PROBLEM_TYPE]
+        good = {document.id for document in documents if document.media_type != PROBLEM_TYPE}
+        found = self._records([documents[position] for position in positions])
+        for position, record in zip(positions, found, strict=True):
+            document = documents[position]
+            if document.id in good or (record is not None and _would_hide(record, members.claimed)):
+                reason = body_bytes(document.body).decode("utf-8", "replace")
+                documents[position] = members.problem(parts[position], reason, apart=True)
         return documents
+
+    def _records(self, documents: Sequence[NewDocument]) -> list[DocumentRecord | None]:
+        """What the ledger has under the ids of documents, deleted ones left out."""
+        hashes = [hash_document_id(document.id) for document in documents]
+        found = self.ledger.records(self.collection.id, hashes) if hashes else []
+        return [record if record and record.state is not DocumentState.DELETED else None for record in found]
+
+
+def _would_hide(record: DocumentRecord, claimed: ClaimedDocument) -> bool:
+    """Whether the document is somebody else's, or a good part that an earlier slice has taken."""
+    is_good_part = record.wanted_generation == claimed.generation and record.media_type != PROBLEM_TYPE
+    return record.parent != claimed.doc_hash or is_good_part
 
 
 def _documents(parts: list[NumberedRow], members: Members) -> Iterator[NewDocument]:
@@ -116,6 +149,8 @@ def _documents(parts: list[NumberedRow], members: Members) -> Iterator[NewDocume
                 raise InvalidInput(f"its id {document.id[:80]!r} stands already in row {seen[document.id]}")
         except InvalidInput as error:
             document = members.problem(part, error.message)
+            if document.id in seen:
+                document = members.problem(part, error.message, apart=True)
         seen[document.id] = part.number
         yield document
 

@@ -20,10 +20,15 @@ _PLACE_CHARS = 1000
 
 @dataclass(frozen=True, slots=True)
 class MemberLimits:
-    """The largest text, and the largest file of an archive in a format that is longer than its text; bytes."""
+    """Bounds of a part and of all of them.
+
+    ``text_bytes``: the largest text. ``file_bytes``: the largest file of an archive in a format that is longer than its
+    text. ``queue_documents``: how many may wait in all.
+    """
 
     text_bytes: int
     file_bytes: int
+    queue_documents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,16 @@ class Members:
         )
         return replace(document, source=self._place(part))
 
-    def problem(self, part: NumberedRow, message: str) -> NewDocument:
-        """A document that stands for a part that cannot be read; it fails with ``message`` when it is worked on."""
+    def problem(self, part: NumberedRow, message: str, *, apart: bool = False) -> NewDocument:
+        """A document that stands for a part that cannot be read; it fails with ``message`` when it is worked on.
+
+        It has the part's id, so that an earlier version of the part stays searchable; with ``apart`` one that nothing
+        else has, because the part's id is another document's.
+        """
         title = part.place or f"row {part.number}"
-        text = message if part.place and part.place in message else f"{title}: {message}"
+        text = message if title in message else f"{title}: {message}"
         return NewDocument(
-            id=self.part_id(part),
+            id=self._id_apart(part) if apart else self.part_id(part),
             kind=DocumentKind.TEXT,
             body=text.encode("utf-8", "replace"),
             media_type=PROBLEM_TYPE,
@@ -95,6 +104,10 @@ class Members:
                     continue
                 return f"{source_id}#{name}"
         raise AssertionError("a hash of a hash is always an id")
+
+    def _id_apart(self, part: NumberedRow) -> str:
+        seed = f"{self.claimed.doc_hash}\0problem\0{part.number}"
+        return "problem-" + hashlib.sha256(seed.encode()).hexdigest()[:32]
 
     def _file(self, part: NumberedRow, file: FileInput) -> NewDocument:
         name = f"{self.source.source or self.claimed.id}/{file.name}"

@@ -235,7 +235,7 @@ class Taker:
             parts.ledger,
             parts.acceptor,
             parts.sandbox,
-            MemberLimits(settings.max_document_bytes, settings.max_file_bytes),
+            MemberLimits(settings.max_document_bytes, settings.max_file_bytes, settings.queue_max_documents),
             self.is_over,
             self._tick,
             warn,

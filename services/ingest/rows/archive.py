@@ -7,7 +7,6 @@ says why and the others go on. Archives in archives are read one level deep.
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
@@ -37,61 +36,88 @@ def read_archive(body: BinaryIO, after: int) -> Iterator[NumberedRow]:
     archive = open_zip(body)
     for position, name in enumerate((name for name in archive.names if not _is_hidden(name)), 1):
         first = position * MEMBER_STRIDE
-        if first + MEMBER_STRIDE - 1 <= after:
-            continue
-        for row in _numbered(_member(archive, name, name, depth=0), first):
-            if row.number > after:
-                yield row
+        taken = max(0, after - first + 1)
+        if taken < MEMBER_STRIDE:
+            for row in _bounded(_member(archive, name, taken)):
+                if row.number > taken:
+                    yield replace(row, number=first + row.number - 1)
 
 
-def _numbered(rows: Iterator[NumberedRow], first: int) -> Iterator[NumberedRow]:
-    for number, row in zip(itertools.count(first), rows, strict=False):
-        if number == first + MEMBER_STRIDE - 1:
-            yield NumberedRow(number, None, f"{row.place}: it has more than {MEMBER_STRIDE - 1:,} rows; split it")
+def _bounded(rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
+    for row in rows:
+        if row.number >= MEMBER_STRIDE:
+            yield NumberedRow(
+                MEMBER_STRIDE, None, f"{row.place}: it has more than {MEMBER_STRIDE - 1:,} rows; split it"
+            )
             return
-        yield replace(row, number=number)
+        yield row
 
 
-def _member(archive: GuardedZip, name: str, path: str, depth: int) -> Iterator[NumberedRow]:
-    """What one member holds; numbers are given later."""
-    place = path[-_MAX_PLACE_CHARS:]
+def _member(archive: GuardedZip, name: str, taken: int) -> Iterator[NumberedRow]:
+    """What a member holds, numbered from 1; of a table only what is behind the rows that are taken already."""
+    place = name[-_MAX_PLACE_CHARS:]
+    content, media_type, is_source, unread = _opened(archive, name, place)
+    if unread is not None:
+        yield unread
+    elif media_type == ZIP:
+        yield from _counted(_inner_archive(content, name))
+    elif is_source:
+        yield from _rows(media_type, content, place, taken)
+    else:
+        yield NumberedRow(1, None, file=FileInput(name, content), place=place)
+
+
+def _opened(archive: GuardedZip, name: str, place: str) -> tuple[bytes, str, bool, NumberedRow | None]:
+    """A member's bytes, what they are, whether they are a source; or a row that says why it cannot be read."""
     try:
         content = archive.read(name)
         media_type, is_source = sniff(content, name)
     except InvalidInput as error:
-        yield NumberedRow(0, None, f"{place}: {error.message}", place=place)
-        return
-    if media_type == ZIP:
-        yield from _inner_archive(content, path, depth)
-    elif is_source:
-        yield from _rows(media_type, content, place)
-    else:
-        yield NumberedRow(0, None, file=FileInput(path, content), place=place)
+        return b"", "", False, NumberedRow(1, None, f"{place}: {error.message}", place=place)
+    return content, media_type, is_source, None
 
 
-def _inner_archive(content: bytes, path: str, depth: int) -> Iterator[NumberedRow]:
-    place = path[-_MAX_PLACE_CHARS:]
+def _counted(rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
+    return (replace(row, number=number) for number, row in enumerate(rows, 1))
+
+
+def _inner_archive(content: bytes, path: str) -> Iterator[NumberedRow]:
+    """The members of an archive in the archive; their numbers mean nothing yet."""
     try:
-        if depth:
-            raise InvalidInput("archives are read one level deep; unpack this one and add what is in it")
         inner = open_zip(content, limits=ZipLimits())
     except InvalidInput as error:
+        place = path[-_MAX_PLACE_CHARS:]
         yield NumberedRow(0, None, f"{place}: {error.message}", place=place)
         return
     for name in inner.names:
-        if not _is_hidden(name):
-            yield from _member(inner, name, f"{path}/{name}", depth + 1)
+        if _is_hidden(name):
+            continue
+        place = f"{path}/{name}"[-_MAX_PLACE_CHARS:]
+        member, media_type, is_source, unread = _opened(inner, name, place)
+        if unread is not None:
+            yield unread
+        elif media_type == ZIP:
+            yield NumberedRow(
+                0,
+                None,
+                f"{place}: archives are read one level deep; unpack this one and add what is in it",
+                place=place,
+            )
+        elif is_source:
+            yield from _rows(media_type, member, place, 0)
+        else:
+            yield NumberedRow(0, None, file=FileInput(f"{path}/{name}", member), place=place)
 
 
-def _rows(media_type: str, content: bytes, place: str) -> Iterator[NumberedRow]:
-    number = 0
+def _rows(media_type: str, content: bytes, place: str, taken: int) -> Iterator[NumberedRow]:
+    number = taken
     try:
-        for row in read_rows(media_type, io.BytesIO(content)):
+        for row in read_rows(media_type, io.BytesIO(content), after=taken):
             number = row.number
             problem = f"{place}, row {number}: {row.problem}" if row.problem else ""
             yield replace(row, problem=problem, place=f"{place}, row {number}")
     except InvalidInput as error:
-        yield NumberedRow(0, None, f"{place}, behind row {number}: {error.message}", place=place)
+        yield NumberedRow(number + 1, None, f"{place}, behind row {number}: {error.message}", place=place)
 
 
 def _is_hidden(name: str) -> bool:
