@@ -76,7 +76,9 @@ def restore_backup(settings: Settings, source: Path, *, tell: Told, progress: Pr
 
     Raises:
         Conflict: the folder is not empty, or given servers are not.
-        InvalidInput: the file is no backup, of a newer version, or damaged; the folder is as empty as before.
+        InvalidInput: the file is no backup, of a newer version, or damaged.
+
+    After any error the folder is as empty as before, so that it can be tried again.
     """
     from services.backup.read import read_header, unpack
 
@@ -87,8 +89,10 @@ def restore_backup(settings: Settings, source: Path, *, tell: Told, progress: Pr
     with _emptied_on_error(folder.root):
         unpacked = folder.root / UNPACKED
         header = unpack(source, unpacked, progress)
+        _check_version(header)
+        _check_notes(unpacked)
         _put_in_place(folder, unpacked, header)
-    made = rebuild_ledger(settings, tell, progress)
+        made = rebuild_ledger(settings, tell, progress)
     return Restored(header, made)
 
 
@@ -114,7 +118,7 @@ def _check_version(header: Header) -> None:
     if header.data_version > DATA_VERSION:
         raise Conflict(
             f"this backup is of data version {header.data_version}, this Nearfield reads up to {DATA_VERSION}: restore "
-            f"it with the version that wrote it ({header.product[:40]}) or a later one. Nothing was restored",
+            f"it with the version that wrote it ({header.product[:40]!r}) or a later one. Nothing was restored",
             code="newer-backup",
         )
 
@@ -180,6 +184,21 @@ def _empty(root: Path, made: bool) -> None:
             root.rmdir()
 
 
+def _check_notes(unpacked: Path) -> None:
+    """What is read only when the ledger is made must be readable before anything is put in place."""
+    from services.backup.ledger_keys import read_keys
+    from services.backup.manifest import LEDGER_KEYS, MARKS, damaged_backup
+    from services.recovery.marks import decode_marks
+
+    readers: tuple[tuple[str, Callable[[bytes], object]], ...] = ((MARKS, decode_marks), (LEDGER_KEYS, read_keys))
+    for name, read in readers:
+        if (unpacked / name).exists():
+            try:
+                read((unpacked / name).read_bytes())
+            except ValueError as error:
+                raise damaged_backup(f"{name} holds something else than it should") from error
+
+
 def _put_in_place(folder: DataFolder, unpacked: Path, header: Header) -> None:
     """Moves verified files to where they belong; the version stamp comes last, when everything is on disk."""
     from services.backup.manifest import LEDGER_KEYS, MARKS
@@ -204,4 +223,4 @@ def _put_in_place(folder: DataFolder, unpacked: Path, header: Header) -> None:
 def next_epoch(instance: str) -> str:
     """The id of a restored instance: the same with the next epoch, so that it is never taken for the one before."""
     name, _, epoch = instance.partition(":")
-    return f"{name}:{int(epoch) + 1 if epoch.isdigit() else 1}"
+    return f"{name}:{int(epoch) + 1 if epoch.isascii() and epoch.isdigit() else 1}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -55,10 +57,19 @@ class ApiClient(Transport):
         """Streams documents as NDJSON; yields the server's result lines as they come, the summary last."""
         return self.stream_lines(f"/collections/{segment(name)}/documents", lines)
 
-    def add_files(self, name: str, files: Sequence[UploadFile], request_id: str) -> dict[str, Any]:
-        """Uploads files as one request; returns the accepted answer with its job id."""
+    def add_files(self, name: str, files: Sequence[tuple[str, Path]], request_id: str) -> dict[str, Any]:
+        """Uploads files, each by name and path, as one request; returns the accepted answer with its job id.
+
+        Their bodies are read while they are sent, so a large file costs no memory.
+
+        Raises:
+            OSError: a file cannot be opened; ``filename`` is its path. Nothing was sent.
+        """
         path = f"/collections/{segment(name)}/files"
-        accepted: dict[str, Any] = self.call("POST", path, files=files, request_id=request_id)
+        with ExitStack() as opened:
+            # httpx2 sends open files in portions, from their beginning at every attempt
+            parts = [UploadFile(as_, opened.enter_context(file.open("rb"))) for as_, file in files]
+            accepted: dict[str, Any] = self.call("POST", path, files=parts, request_id=request_id)
         return accepted
 
     # -- jobs and search ------------------------------------------------------------------------------------

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.errors import InvalidInput
+from services.errors import InvalidInput, UnsupportedMedia
+from services.ingest.extract.types import words
+from services.ingest.kinds.sniff import sniff
 
 SLICE_FILES = 100
 SLICE_BYTES = 8 * 1024 * 1024
 FIRST_SLICE_FILES = 32  # a request of up to 32 documents and 1 MiB overtakes bulk work: something to search at once
 FIRST_SLICE_BYTES = 1024 * 1024
-_HEAD_BYTES = 8192
-_WIDE_ENCODING_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_READ_BY_NAME = frozenset(words("pdf docx pptx xlsx xls odt ods odp rtf epub msg eml zip"))
+_WHAT_IS_READ = ". Read are "  # begins the list of all formats in a refusal, too long to stand behind every file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +92,23 @@ def _in_folder(folder: Path, prefix: str) -> Iterator[FoundFile | Skipped]:
 
 
 def _looked_at(path: Path, name: str) -> FoundFile | Skipped:
+    """What the server does not read is passed over; what it would read but for some damage or false name is refused."""
     try:
         name.encode("utf-8")
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             return Skipped(str(path), "not a plain file")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            sniff(file, name)
     except UnicodeEncodeError:
         return Skipped(repr(str(path)), "its name is not UTF-8: rename it", refused=True)
     except OSError as error:
         return Skipped(str(path), f"cannot be read: {error.strerror}", refused=True)
-    if not head:
-        return Skipped(str(path), "empty")
-    if b"\0" in head and not head.startswith(_WIDE_ENCODING_MARKS):
-        return Skipped(str(path), "binary")
+    except UnsupportedMedia as error:
+        promised = name.rpartition(".")[2].lower() in _READ_BY_NAME
+        return Skipped(str(path), error.message.partition(_WHAT_IS_READ)[0], refused=promised)
+    except InvalidInput as error:
+        return Skipped(str(path), error.message, refused=error.code != "empty-file")
     return FoundFile(path, name, status.st_size)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx2
 
@@ -22,10 +22,10 @@ _ROOT_PATHS = frozenset({"/livez", "/readyz", "/version"})
 
 @dataclass(frozen=True, slots=True)
 class UploadFile:
-    """A file to upload: its relative path (the server's source of the document id) and its bytes."""
+    """A file to upload: its relative path (the server's source of the document id), and its bytes or an open file."""
 
     name: str
-    body: bytes
+    body: bytes | BinaryIO
 
 
 class Transport:
@@ -101,7 +101,7 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None,
         content: bytes | None,
-        files: list[tuple[str, tuple[str, bytes]]],
+        files: list[tuple[str, tuple[str, bytes | BinaryIO]]],
         headers: Mapping[str, str],
     ) -> httpx2.Response:
         url = path if path in _ROOT_PATHS else API + path

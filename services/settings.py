@@ -1,7 +1,8 @@
 """Every setting, in one table, read from the environment once at the edge and passed down.
 
 Names avoid the shapes that Kubernetes injects for a service called ``nearfield`` or ``nearfield-...``
-(``NEARFIELD_PORT``, ``NEARFIELD_SERVICE_HOST``, ``NEARFIELD_WEB_PORT_8080_TCP_ADDR``): those are passed over.
+(``NEARFIELD_PORT``, ``NEARFIELD_SERVICE_HOST``, ``NEARFIELD_WEB_PORT_8080_TCP_ADDR``): inside a cluster, where
+``KUBERNETES_SERVICE_HOST`` is always set, those are passed over.
 Any other unknown ``NEARFIELD_*`` variable stops the start, because a typing error in a name must not be silent.
 """
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from services.errors import SettingsError
 
 ENV_PREFIX = "NEARFIELD_"
+_CLUSTER_MARK = "KUBERNETES_SERVICE_HOST"
 _KUBERNETES_INJECTED = re.compile(
     r"^NEARFIELD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$"
 )
@@ -177,9 +179,10 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     """
     environ = os.environ if environ is None else environ
     known = set(Settings.model_fields)
+    in_cluster = _CLUSTER_MARK in environ
     values: dict[str, object] = {}
     for name, value in environ.items():
-        if not name.startswith(ENV_PREFIX) or _KUBERNETES_INJECTED.match(name):
+        if not name.startswith(ENV_PREFIX) or (in_cluster and _KUBERNETES_INJECTED.match(name)):
             continue
         field = name.removeprefix(ENV_PREFIX).lower()
         if field not in known:

@@ -76,6 +76,7 @@ def build_collector(settings: Settings, heartbeat: Heartbeat) -> Collector:
         store=services.sources,
         collections=services.collections,
         acceptor=services.acceptor,
+        ledger=services.ledger,
         fetcher=Fetcher(spool, FetchLimits.of(settings)),
         folders=FolderRules(folder_roots(settings.source_folders), settings.data_dir, spool, settings.max_body_bytes),
         scan_s=settings.source_scan_s,

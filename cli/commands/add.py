@@ -86,8 +86,9 @@ def command(paths: tuple[Path | str, ...], collection: str, wait: bool, prefix: 
     """Add files, folders and pages of the web to a collection. Pages are fetched by the server, once.
 
     A document's id is made from its folder's name and relative path, so adding a folder again updates what changed and
-    doubles nothing. Hidden files, binaries, empty files and linked folders are passed over with a note. Exit code 1 if
-    a file could not be read or was refused, if there was nothing to add, or (with --wait) if a document failed.
+    doubles nothing. What the server does not read (such as pictures), hidden and empty files and linked folders are
+    passed over with a note. Exit code 1 if a file could not be read or was refused, if there was nothing to add, or
+    (with --wait) if a document failed.
     """
     from cli.client import ApiClient
 
@@ -143,24 +144,21 @@ def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> N
     """Sends files as one request. When the server refuses it because of one of them, halves are sent, down to that."""
     from cli.api_errors import ApiProblem
     from cli.files import Skipped
-    from cli.transport import UploadFile
     from services.ids import new_token
 
-    bodies: list[UploadFile] = []
-    for file in part:
-        try:
-            bodies.append(UploadFile(file.name, file.path.read_bytes()))
-        except OSError as error:
-            report.skipped.append(Skipped(str(file.path), f"cannot be read: {error.strerror}", refused=True))
-    if not bodies:
+    if not part:
         return
     try:
-        answer = client.add_files(report.collection, bodies, new_token())
+        answer = client.add_files(report.collection, [(file.name, file.path) for file in part], new_token())
+    except OSError as error:  # it was there when the folder was looked through
+        report.skipped.append(Skipped(str(error.filename), f"cannot be read: {error.strerror}", refused=True))
+        _send_part(client, report, [file for file in part if str(file.path) != str(error.filename)])
+        return
     except ApiProblem as problem:
         if problem.status not in _ABOUT_THE_FILE:
             raise
         if len(part) == 1:
-            report.skipped.append(Skipped(str(part[0].path), problem.message, refused=True))
+            report.skipped.append(Skipped(str(part[0].path), _without(part[0].name, problem.message), refused=True))
             return
         middle = len(part) // 2
         _send_part(client, report, part[:middle])
@@ -170,6 +168,11 @@ def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> N
     report.unchanged += outcomes.count("unchanged")
     report.accepted += len(outcomes) - outcomes.count("unchanged")
     report.jobs.append(str(answer["job_id"]))
+
+
+def _without(name: str, message: str) -> str:
+    """A refusal without the file's name before it, which stands there already."""
+    return message.removeprefix(f"{name}: ")
 
 
 def _add_page(client: ApiClient, report: AddReport, url: str, *, wait: bool) -> None:

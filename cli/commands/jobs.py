@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.commands.failures import are, documents
 from cli.options import json_option, read_settings
 from cli.output import clean, columns, print_json
 
@@ -41,12 +42,15 @@ def command(job_id: str | None, action: str | None, limit: int, as_json: bool) -
 
 def _said(action: str, answer: Mapping[str, Any]) -> str:
     if action == "cancel":
-        return f"{answer['cancelled']:,} documents of the job are cancelled."
+        count = answer["cancelled"]
+        return f"{documents(count)} of the job {are(count)} cancelled." if count else "Nothing was left to cancel."
     if action == "resume":
-        return f"{answer['waiting']:,} documents of the job wait to be worked on."
-    return f"{answer['count']:,} documents are tried again." + (
-        f" (job {answer['job_id']})" if answer["job_id"] else ""
-    )
+        count = answer["waiting"]
+        waits = "waits" if count == 1 else "wait"
+        return f"{documents(count)} of the job {waits} to be worked on." if count else "There is nothing to resume."
+    count = answer["count"]
+    tried = f"{documents(count)} {are(count)} tried again (job {answer['job_id']})."
+    return tried if count else "There is nothing to try again."
 
 
 def _list(jobs: list[dict[str, Any]]) -> None:

@@ -100,6 +100,30 @@ def list_command(collection: str, as_json: bool) -> None:
             note(f"{source['name']}: {clean(source['error']['message'])}")
 
 
+@command.command("show")
+@click.argument("name")
+@collection_option
+@json_option
+def show(name: str, collection: str, as_json: bool) -> None:
+    """Show one source, with what could not be taken and why."""
+    from cli.client import ApiClient
+    from cli.following import sources_path, summary, table
+
+    with ApiClient(read_settings().url) as client:
+        source = client.call("GET", sources_path(collection, name))
+    if as_json:
+        print_json(source)
+        return
+    click.echo(table([source]))
+    click.echo(summary(source))
+    failures = source.get("failures", ())
+    for failure in failures:
+        click.echo(f"failed: {clean(failure['item'])}: {clean(failure['error'])}")
+    hidden = source["counts"]["failed"] - len(failures)
+    if hidden > 0:
+        click.echo(f"and {hidden:,} more that failed")
+
+
 @command.command("sync")
 @click.argument("name")
 @collection_option

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
+from services.backup.manifest import read_json
 from services.ids import PREFIX
 from services.redis_clients import Client
+from services.sources.records import read_item, read_source, read_status
+from services.sources.values import Item, Source, SourceStatus, Tally
 
 KEPT = f"{PREFIX}:s:*"
 _OF_THE_MOMENT = frozenset({f"{PREFIX}:s:lease", f"{PREFIX}:s:now"})
 COUNT = 1000
+_KINDS = (
+    (re.compile(re.escape(KEPT[:-1]) + r"(?:names|d|i):[a-z0-9]{4,40}"), "hash"),
+    (re.compile(re.escape(KEPT[:-1]) + r"(?:all|left:[a-z0-9]{4,40})"), "set"),
+    (re.compile(re.escape(KEPT[:-1]) + "rev"), "string"),
+)
+Content = bytes | set[bytes] | dict[bytes, bytes]
 
 
 def export_keys(client: Client) -> Iterator[bytes]:
@@ -33,16 +44,81 @@ def import_keys(client: Client, data: bytes) -> int:
     """Writes exported keys into a ledger that has none of them; how many.
 
     Raises:
-        ValueError: a line that is none of ours; those before it are written.
+        ValueError: a line that is none of ours; nothing is written.
     """
-    count = 0
-    for line in data.decode("ascii").splitlines():
-        name, kind, content = json.loads(line)
-        if not isinstance(name, str) or not name.startswith(KEPT.rstrip("*")):
-            raise ValueError(f"{name!r} is not a key that a backup holds")
-        _write(client, name, kind, content)
-        count += 1
-    return count
+    keys = read_keys(data)
+    for name, content in keys:
+        _write(client, name, content)
+    return len(keys)
+
+
+def read_keys(data: bytes) -> list[tuple[str, Content]]:
+    """Exported keys, each checked to be one of ours with what belongs there.
+
+    Raises:
+        ValueError: a line that is none.
+    """
+    return [_key(line) for line in data.split(b"\n") if line]
+
+
+def _key(line: bytes) -> tuple[str, Content]:
+    entry = read_json(line)
+    if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], str):
+        raise ValueError("a line is no key")
+    name, kind, content = entry
+    expected = next((wanted for pattern, wanted in _KINDS if pattern.fullmatch(name)), None)
+    if expected is None or kind != expected:
+        raise ValueError(f"{name[:80]!r} is not a key that a backup holds")
+    match kind:
+        case "string":
+            value: Content = str(int(_bytes(content))).encode("ascii")
+        case "set":
+            value = {_bytes(member) for member in _list(content)}
+        case _:
+            value = dict(_pair(entry) for entry in _list(content))
+    if isinstance(value, dict):
+        _check_hash(name, value)
+    return name, value
+
+
+def _check_hash(name: str, content: dict[bytes, bytes]) -> None:
+    """Sources and their items must be what is read of them later, when nobody could say where they came from."""
+    try:
+        if name.startswith(f"{KEPT[:-1]}i:"):
+            for text in content.values():
+                _require_types(read_item(text), Item(""))
+        elif name.startswith(f"{KEPT[:-1]}d:"):
+            source = read_source(content[b"source"])
+            status = read_status(content.get(b"status"))
+            _require_types(source, Source("", "", "", source.kind, ""))
+            _require_types(status, SourceStatus())
+            _require_types(status.tally, Tally())
+        for text in content.values() if name.startswith(f"{KEPT[:-1]}names:") else ():
+            text.decode("ascii")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{name[:80]!r} does not hold what belongs there") from error
+
+
+def _require_types(made: Item | Source | SourceStatus | Tally, like: Item | Source | SourceStatus | Tally) -> None:
+    """Raises TypeError when a member is of another type than that of ``like``."""
+    for field in fields(made):
+        value, wanted = getattr(made, field.name), getattr(like, field.name)
+        if not isinstance(value, type(wanted)) or (type(value) is int and abs(value) >= 1 << 53):
+            raise TypeError(field.name)
+        if isinstance(value, tuple) and not all(isinstance(part, str) for part in value):
+            raise TypeError(field.name)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("no list")
+    return value
+
+
+def _pair(value: object) -> tuple[bytes, bytes]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("no pair")
+    return _bytes(value[0]), _bytes(value[1])
 
 
 def _content(client: Client, name: bytes, kind: str) -> Any:
@@ -53,34 +129,25 @@ def _content(client: Client, name: bytes, kind: str) -> Any:
             return [[_text(field), _text(value)] for field, value in client.hgetall(name).items()]
         case "set":
             return sorted(_text(member) for member in client.smembers(name))
-        case "zset":
-            return [[_text(member), score] for member, score in client.zrange(name, 0, -1, withscores=True)]
-        case "list":
-            return [_text(item) for item in client.lrange(name, 0, -1)]
         case _:
             return None
 
 
-def _write(client: Client, name: str, kind: str, content: Any) -> None:
+def _write(client: Client, name: str, content: Content) -> None:
     client.delete(name)
-    match kind:
-        case "string":
-            client.set(name, _bytes(content))
-        case "hash":
-            client.hset(name, mapping=dict[Any, Any]({_bytes(field): _bytes(value) for field, value in content}))
-        case "set":
-            client.sadd(name, *(_bytes(member) for member in content))
-        case "zset":
-            client.zadd(name, {_bytes(member): score for member, score in content})
-        case "list":
-            client.rpush(name, *(_bytes(item) for item in content))
-        case _:
-            raise ValueError(f"{kind!r} is no kind of key that a backup holds")
+    if isinstance(content, bytes):
+        client.set(name, content)
+    elif content and isinstance(content, dict):
+        client.hset(name, mapping=dict[Any, Any](content))
+    elif content:
+        client.sadd(name, *content)
 
 
 def _text(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("no text")
     return base64.b64decode(text, validate=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from services.errors import InvalidInput
@@ -24,6 +25,13 @@ _MEMBER = re.compile(
     r"accepted/(?P<shard>[0-9a-f]{2})/\d{16}-[0-9a-f]{14}(?P=shard)\.nfe|collections/[a-z0-9]{4,40}\.json"
     r"|marks\.ndjson|ledger-keys\.ndjson|backup\.json|manifest\.json"
 )
+
+_NAME = re.compile(r"[0-9]{16}-[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_INSTANCE = re.compile(r"(?:[0-9a-zA-Z]{1,64}(?::[0-9]{1,9})?)?")
+_COUNTS = ("data_version", "moment_us", "jobs", "collections", "envelopes", "documents", "size")
+MOST_PRODUCT_CHARS = 200
+LAST_MOMENT_US = 253_402_300_799_000_000  # the end of the year 9999: what a date can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +75,68 @@ def decode_header(data: bytes) -> Header:
         InvalidInput: code "not-a-backup", or "newer-backup" when a later version wrote it.
     """
     try:
-        fields: dict[str, Any] = json.loads(data)["nearfield-backup"]
-        if int(fields["format"]) > FORMAT:
+        fields = _object(_object(read_json(data)).get("nearfield-backup"))
+        version = whole_number(fields.get("format"), 1)
+        if version > FORMAT:
             raise InvalidInput(
-                f"this backup has format {fields['format']}, this version reads up to {FORMAT}: restore it with the "
-                f"version that wrote it ({str(fields.get('product'))[:40]}) or a later one",
+                f"this backup has format {version}, this version reads up to {FORMAT}: restore it with the "
+                f"version that wrote it ({str(fields.get('product'))[:40]!r}) or a later one",
                 code="newer-backup",
             )
-        fields["missing"], fields["damaged"] = tuple(fields["missing"]), tuple(fields["damaged"])
-        return Header(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+        return _header(fields)
+    except ValueError as error:
         raise not_a_backup("its header cannot be read") from error
+
+
+def _header(fields: dict[str, Any]) -> Header:
+    """Raises ValueError for every member that is missing, too many, or not what ``write_backup`` writes."""
+    if fields.keys() != {field.name for field in dataclass_fields(Header)}:
+        raise ValueError("members are missing or too many")
+    counts = {name: whole_number(fields[name], 0) for name in _COUNTS}
+    product, instance = fields["product"], fields["instance"]
+    if not isinstance(product, str) or len(product) > MOST_PRODUCT_CHARS:
+        raise ValueError("product")
+    if not isinstance(instance, str) or not _INSTANCE.fullmatch(instance) or counts["moment_us"] > LAST_MOMENT_US:
+        raise ValueError("instance or moment")
+    missing, damaged = _names(fields["missing"]), _names(fields["damaged"])
+    return Header(
+        format=fields["format"], product=product, instance=instance, missing=missing, damaged=damaged, **counts
+    )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in value):
+        raise ValueError("names of envelopes")
+    return tuple(value)
+
+
+def read_json(data: bytes) -> Any:
+    """JSON as this product writes it.
+
+    Raises:
+        ValueError: it is none: NaN, numbers or nesting beyond what Python reads and broken text included.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except (RecursionError, OverflowError) as error:
+        raise ValueError(type(error).__name__) from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    return value
+
+
+def whole_number(value: object, least: int) -> int:
+    """The value when it is a whole number of at least ``least`` that fits 63 bits. Raises ValueError."""
+    if type(value) is not int or not least <= value < 1 << 63:
+        raise ValueError("no such number")
+    return value
 
 
 def encode_manifest(members: dict[str, Member]) -> bytes:
@@ -93,10 +152,17 @@ def decode_manifest(data: bytes) -> dict[str, Member]:
         InvalidInput: code "damaged-backup".
     """
     try:
-        members: dict[str, Any] = json.loads(data)["members"]
-        return {name: Member(int(said["size"]), str(said["sha256"])) for name, said in members.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        members = _object(_object(read_json(data)).get("members"))
+        return {name: _member(name, _object(said)) for name, said in members.items()}
+    except ValueError as error:
         raise damaged_backup("its manifest cannot be read") from error
+
+
+def _member(name: str, said: dict[str, Any]) -> Member:
+    size, sha256 = whole_number(said.get("size"), 0), said.get("sha256")
+    if not is_member_name(name) or not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ValueError("no member")
+    return Member(size, sha256)
 
 
 def is_member_name(name: str) -> bool:

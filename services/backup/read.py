@@ -30,6 +30,15 @@ from services.errors import NearfieldError, StorageFull
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 1024 * 1024
 MOST_SMALL = 1 << 30
+MOST_HEADER = 64 << 20
+MOST_EXTENDED = 64 * 1024
+_IN_MEMORY = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 SPARE_BYTES = 64 * 1024 * 1024
 Progress = Callable[[str, int, int], None]
 
@@ -88,6 +97,22 @@ def _compare(found: dict[str, Member], said: dict[str, Member]) -> None:
             raise damaged_backup(f"{name} is not what was written")
 
 
+class _Info(tarfile.TarInfo):
+    """A member's header. What tarfile would read into memory by itself, a long name for one, may not be long."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Info:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _IN_MEMORY and not 0 <= info.size <= MOST_EXTENDED:
+            raise damaged_backup(f"it holds a name or an attribute of {info.size:,} bytes")
+        if info.type == tarfile.GNUTYPE_SPARSE or info.size < 0:
+            raise damaged_backup("it holds a file with holes, which no backup does")
+        return info
+
+    def _proc_gnusparse_10(self, *_: object) -> None:  # the table of holes has no bound but the file's end
+        raise damaged_backup("it holds a file with holes, which no backup does")
+
+
 @contextmanager
 def _opened(path: Path, *, whole: bool = False) -> Iterator[tarfile.TarFile]:
     """The archive as a stream; everything that reading it may raise becomes one of the product's errors.
@@ -99,13 +124,15 @@ def _opened(path: Path, *, whole: bool = False) -> Iterator[tarfile.TarFile]:
             packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             raw.seek(0)
             file = cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if packed else cast(BinaryIO, raw)
-            with tarfile.open(fileobj=file, mode="r|") as tar:
+            with tarfile.open(fileobj=file, mode="r|", tarinfo=_Info) as tar:
                 yield tar
             while whole and file.read(BLOCK_BYTES):
                 pass
     except tarfile.ReadError as error:
         strange = any(words in str(error) for words in ("not a", "empty", "invalid header", "could not be opened"))
         raise (not_a_backup if strange else damaged_backup)(str(error)) from error
+    except (ValueError, OverflowError, RecursionError) as error:  # numbers of a tar header, a chain of them
+        raise damaged_backup(f"it cannot be read ({type(error).__name__})") from error
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         raise damaged_backup(f"it cannot be read to its end ({error})") from error
     except OSError as error:
@@ -117,7 +144,7 @@ def _opened(path: Path, *, whole: bool = False) -> Iterator[tarfile.TarFile]:
 
 def _header(tar: tarfile.TarFile) -> Header:
     first = tar.next()
-    if first is None or first.name != HEADER or not first.isreg():
+    if first is None or first.name != HEADER or not first.isreg() or first.size > MOST_HEADER:
         raise not_a_backup("it does not begin as one")
     return decode_header(_small(tar, first))
 

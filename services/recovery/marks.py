@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -11,6 +12,9 @@ from services.ledger.ledger import Ledger
 from services.ledger.values import DocumentState
 
 PAGE = 500
+_COLLECTION = re.compile(r"[a-z0-9]{4,40}")
+_HASH = re.compile(r"[0-9a-f]{32}")
+_STATES = (DocumentState.FAILED.value, DocumentState.CANCELLED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,26 @@ def decode_marks(data: bytes) -> dict[tuple[str, str], Mark]:
         ValueError: a line that is none.
     """
     marks: dict[tuple[str, str], Mark] = {}
-    for line in data.decode("utf-8").splitlines():
-        try:
-            mark = Mark(**json.loads(line))
-        except TypeError as error:
-            raise ValueError(f"not a mark: {line[:80]}") from error
-        marks[(mark.collection_id, mark.doc_hash)] = mark
+    for line in data.split(b"\n"):  # not splitlines(): a reason may hold U+2028
+        if line:
+            mark = _mark(line)
+            marks[(mark.collection_id, mark.doc_hash)] = mark
     return marks
+
+
+def _mark(line: bytes) -> Mark:
+    try:
+        mark = Mark(**json.loads(line))
+        words = (mark.collection_id, mark.doc_hash, mark.state, mark.code, mark.reason)
+        right = (
+            all(isinstance(word, str) and word.encode("utf-8") is not None for word in words)
+            and all(type(number) is int and 0 <= number < 1 << 53 for number in (mark.generation, mark.visible))
+            and _COLLECTION.fullmatch(mark.collection_id) is not None
+            and _HASH.fullmatch(mark.doc_hash) is not None
+            and mark.state in _STATES
+        )
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"not a mark: {line[:80]!r}") from error
+    if not right:
+        raise ValueError(f"not a mark: {line[:80]!r}")
+    return mark

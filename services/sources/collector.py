@@ -1,7 +1,8 @@
 """The collector: follows all sources, a slice of time each, while it holds the lease.
 
 Two collectors may run; one acts, and the other takes over within the lease's 15 s when it is gone. Folders and pages
-have threads of their own, so that a slow web server never keeps a folder from being looked at.
+have threads of their own, so that a slow web server never keeps a folder from being looked at, and all sources of one
+host share one of them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 from services.errors import NearfieldError
 from services.ids import new_token
 from services.sources.following import Following, Means
 from services.sources.slices import NotOurs, Slice
-from services.sources.values import FollowedSource, SourceKind
+from services.sources.values import FollowedSource, Source, SourceKind
 
 log = logging.getLogger("nearfield.collector")
 
@@ -80,7 +82,7 @@ class Collector:
             if source_id in asked:
                 self._means.store.answered(source_id)
                 following.due_at, following.tell = 0.0, True
-            if following.due_at is not None and following.due_at <= time.monotonic():
+            if following.due_at is not None and following.due_at <= time.monotonic() and self._has_room(following):
                 self._start(source_id, following)
         for source_id in asked - self._known.keys():
             self._means.store.answered(source_id)
@@ -141,6 +143,14 @@ class Collector:
         pool = self._pools[following.source.kind is SourceKind.FOLDER]
         self._working[source_id] = pool.submit(self._work, following)
 
+    def _has_room(self, following: Following) -> bool:
+        """Whether a thread may be given to it: sources of one host have one thread together, so that a slow host holds
+        up itself and no other.
+        """
+        host = _host(following.source)
+        working = [self._known[source_id] for source_id in self._working if source_id in self._known]
+        return not host or all(_host(other.source) != host for other in working)
+
     def _work(self, following: Following) -> None:
         if self._stopping.is_set():
             return
@@ -162,3 +172,8 @@ class Collector:
                 raise error
             if following.gone:
                 del self._known[source_id]
+
+
+def _host(source: Source) -> str:
+    """The host that a source of the web is on; "" for a folder."""
+    return "" if source.kind is SourceKind.FOLDER else (urlsplit(source.location).hostname or "")

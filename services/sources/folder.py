@@ -115,8 +115,9 @@ def root_of(location: str, roots: Sequence[str]) -> str:
             return os.path.normpath(root)
     allowed = f"allowed are {', '.join(roots)}" if roots else "no folder is allowed yet"
     raise SourceError(
-        f"the folder {location!r} may not be followed: {allowed}. Whoever runs the server allows folders with "
-        "NEARFIELD_SOURCE_FOLDERS, or with `nearfield up --watch FOLDER`",
+        f"the folder {location!r} may not be followed: {allowed}, and that is said anew at every start. Start with "
+        "`nearfield up --watch FOLDER` (again, if it was followed before the last start) or set "
+        "NEARFIELD_SOURCE_FOLDERS; what came from it stays meanwhile",
         code="folder-not-allowed",
     )
 

@@ -82,9 +82,10 @@ class FolderRun:
         self._require_the_same(look)
         now_ns = time.time_ns()
         self._todo = []
+        freed = self._delivery.freed([path for path in items if path in look.files])
         for path, seen in sorted(look.files.items()):
             known = items.get(path)
-            if known is not None and known.mark == seen.mark:
+            if known is not None and known.mark == seen.mark and path not in freed:
                 self._count(unchanged=not known.error)
             elif 0 <= now_ns - seen.mtime_ns < SETTLE_NS:
                 self._count(waiting=1)

@@ -56,7 +56,7 @@ class WebRun:
         self._now_ms = now_ms
         self._host = fetcher.check(source.location).host
         self._sitemaps: deque[tuple[str, int]] = deque()
-        self._sitemaps_read: set[str] = set()
+        self._sitemaps_read: set[str] = set()  # and those that are to be read
         self._pages: dict[str, str] = {}  # URL to lastmod
         self._todo: deque[str] | None = None
         self._trouble = ""
@@ -128,25 +128,28 @@ class WebRun:
             self._trouble = f"the sitemap {url} names more than {MAX_ENTRIES:,} pages; the rest is left out"
         for entry in found.entries:
             if found.is_index:
-                self._add_sitemap(entry, depth + 1)
+                if not self._add_sitemap(entry, depth + 1):
+                    break
             else:
                 self._add_page(entry)
 
-    def _add_sitemap(self, entry: Entry, depth: int) -> None:
-        if depth > MAX_SITEMAP_DEPTH or len(self._sitemaps_read) + len(self._sitemaps) >= MAX_SITEMAPS:
+    def _add_sitemap(self, entry: Entry, depth: int) -> bool:
+        """Puts a sitemap on the list; False when there is no room for it or any other."""
+        if depth > MAX_SITEMAP_DEPTH or len(self._sitemaps_read) >= MAX_SITEMAPS:
             self._trouble = (
                 f"the sitemap refers to more than {MAX_SITEMAPS} others or deeper than {MAX_SITEMAP_DEPTH}; the rest "
                 "is left out"
             )
-            return
+            return False
         try:
             page = self._fetcher.check(entry.url)
         except PageError:
-            return
+            return True
         url = str(page)
         if url not in self._sitemaps_read and self._host_allowed(page.host):
             self._sitemaps_read.add(url)
             self._sitemaps.append((url, depth))
+        return True
 
     def _add_page(self, entry: Entry) -> None:
         try:

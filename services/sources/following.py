@@ -11,13 +11,14 @@ from services.collections.store import CollectionStore
 from services.collections.values import Collection
 from services.errors import NearfieldError, NotFound
 from services.ingest.accept import Acceptor
+from services.ledger.reading import Reading
 from services.sources.delivery import REMOVALS_PER_CALL, Delivery
 from services.sources.fetch.fetcher import Fetcher
 from services.sources.follow_folder import FolderRules, FolderRun
 from services.sources.follow_web import WebRun, wall_ms
 from services.sources.slices import NotOurs, Progress, Run, Slice
 from services.sources.store import SourceStore
-from services.sources.values import FollowedSource, Item, Source, SourceKind, SourceState, SourceStatus
+from services.sources.values import FollowedSource, Hold, Item, Source, SourceKind, SourceState, SourceStatus
 
 log = logging.getLogger("nearfield.collector")
 
@@ -35,6 +36,7 @@ class Means:
     store: SourceStore
     collections: CollectionStore
     acceptor: Acceptor
+    ledger: Reading
     fetcher: Fetcher
     folders: FolderRules
     scan_s: int
@@ -131,7 +133,7 @@ class Following:
         means, source = self.means, self.source
         if self._items is None:
             self._items = means.store.items(source.id)
-        self._delivery = Delivery(means.acceptor, means.store, source, collection, self._items)
+        self._delivery = Delivery(means.acceptor, means.store, means.ledger, source, collection, self._items)
         if source.kind is SourceKind.FOLDER:
             self._run = FolderRun(source, self._delivery, means.folders, self._status.root)
         else:
@@ -190,7 +192,7 @@ class Following:
         tally = self._delivery.tally if self._delivery is not None else before.tally
         self._drop_run()
         self._pause(pause_s)
-        if (code, message) != (before.error_code, before.error):
+        if (code, message) != (before.error_code, before.error) or self._saved is None:  # once more after a restart
             log.warning("source %s: %s", self.source.name, message)
         self._save(
             replace(
@@ -219,10 +221,16 @@ class Following:
         """Settles what a source leaves behind: its documents go, or stay as if they had been added by hand."""
         self._run = None
         collection = self._collection()
-        if collection is not None and self.followed.removal == "delete":
-            if self._items is None:
-                self._items = self.means.store.items(self.source.id)
-            delivery = Delivery(self.means.acceptor, self.means.store, self.source, collection, self._items)
+        if self._items is None:
+            self._items = self.means.store.items(self.source.id)
+        if collection is None:
+            self.means.store.forget_collection(self.source.collection_id)
+        elif self.followed.removal != "delete":
+            ours = [item.document_id for item in self._items.values() if item.hold is Hold.OURS]
+            self.means.store.leave(collection.id, ours)
+        else:
+            means = self.means
+            delivery = Delivery(means.acceptor, means.store, means.ledger, self.source, collection, self._items)
             while self._items:
                 delivery.remove(list(self._items)[:REMOVALS_PER_CALL], slice_.guard)
                 if self._items and not slice_.left_s():

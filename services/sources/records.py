@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from services.sources.values import Item, Source, SourceKind, SourceState, SourceStatus, Tally
+from services.sources.values import Hold, Item, Source, SourceKind, SourceState, SourceStatus, Tally
 
 _ITEM_KEYS = {
     "d": "document_id",
@@ -17,6 +17,7 @@ _ITEM_KEYS = {
     "n": "misses",
     "t": "seen_ms",
     "x": "error",
+    "o": "hold",
 }
 _STATUS_FIELDS = frozenset(field.name for field in fields(SourceStatus))
 
@@ -57,4 +58,5 @@ def item_text(item: Item) -> str:
 
 def read_item(text: bytes) -> Item:
     """The item that ``item_text`` wrote."""
-    return Item(**{_ITEM_KEYS[key]: value for key, value in json.loads(text).items() if key in _ITEM_KEYS})
+    members: dict[str, Any] = {_ITEM_KEYS[key]: value for key, value in json.loads(text).items() if key in _ITEM_KEYS}
+    return Item(**{**members, "hold": Hold(members.get("hold", ""))})

@@ -1,8 +1,9 @@
 """Where sources are kept: in keys of their own on the ledger Redis. What must hold together is one Lua script.
 
 ``nf:s:names:<collection>`` name to id; ``nf:s:d:<id>`` record (source, status, removal); ``nf:s:i:<id>`` items;
-``nf:s:all`` ids; ``nf:s:now`` ids that somebody wants looked at; ``nf:s:lease`` the collector that acts; ``nf:s:rev``
-rises when the list changes. Every script may be repeated. Errors of Redis come out as Unavailable or StorageFull.
+``nf:s:left:<collection>`` hashes of documents that removed sources left; ``nf:s:all`` ids; ``nf:s:now`` ids that
+somebody wants looked at; ``nf:s:lease`` the collector that acts; ``nf:s:rev`` rises when the list changes. Every script
+may be repeated. Errors of Redis come out as Unavailable or StorageFull.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from services.errors import Conflict, NotFound
-from services.ids import PREFIX
+from services.ids import PREFIX, hash_document_id
 from services.ledger.redis_link import redis_errors
 from services.redis_clients import Client
 from services.sources.records import item_text, read_item, read_source, read_status, source_text, status_text
-from services.sources.values import FollowedSource, Item, Source, SourceStatus
+from services.sources.values import FollowedSource, Hold, Item, Source, SourceStatus
 
 T = TypeVar("T")
 ROOT = f"{PREFIX}:s"
@@ -35,6 +36,10 @@ def _record(source_id: str) -> str:
 
 def _items(source_id: str) -> str:
     return f"{ROOT}:i:{source_id}"
+
+
+def _left(collection_id: str) -> str:
+    return f"{ROOT}:left:{collection_id}"
 
 
 def _names(collection_id: str) -> str:
@@ -174,17 +179,34 @@ class SourceStore:
             self._call("items", [_record(source_id), _items(source_id)], [0, *gone])
 
     def held_by_others(self, source: Source, key: bytes) -> bool:
-        """Whether another source of the collection brought the same page."""
+        """Whether another source of the collection brought the same page, and not only knows of it."""
         others = [found.source.id for found in self.of_collection(source.collection_id) if found.source.id != source.id]
 
-        def read() -> list[int]:
+        def read() -> list[bytes | None]:
             pipe: Any = self._client.pipeline(transaction=False)
             for other in others:
-                pipe.hexists(_items(other), key)
-            found: list[int] = pipe.execute()
+                pipe.hget(_items(other), key)
+            found: list[bytes | None] = pipe.execute()
             return found
 
-        return bool(others) and any(self._run(read))
+        return bool(others) and any(text and read_item(text).hold is Hold.OURS for text in self._run(read))
+
+    def leave(self, collection_id: str, document_ids: Sequence[str]) -> None:
+        """Remembers documents that a source leaves behind, so that it finds them as its own when it is added again."""
+        for part in _parts([hash_document_id(document_id) for document_id in document_ids]):
+            self._run(lambda part=part: self._client.sadd(_left(collection_id), *part))  # type: ignore[misc]
+
+    def left_behind(self, collection_id: str, document_ids: Sequence[str]) -> set[str]:
+        """Which of these documents an earlier source left behind."""
+        if not document_ids:
+            return set()
+        hashes = [hash_document_id(document_id) for document_id in document_ids]
+        found = self._run(lambda: self._client.execute_command("SMISMEMBER", _left(collection_id), *hashes))
+        return {document_id for document_id, there in zip(document_ids, found, strict=True) if there}
+
+    def forget_collection(self, collection_id: str) -> None:
+        """Nothing that was left behind in it counts any more."""
+        self._run(lambda: self._client.delete(_left(collection_id)))
 
     def forget(self, source: Source) -> None:
         """Ends a removal: nothing of the source is left here."""

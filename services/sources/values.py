@@ -104,6 +104,18 @@ class FollowedSource:
         return SourceState.REMOVING if self.removal else self.status.state
 
 
+class Hold(StrEnum):
+    """Whose the document of an item is.
+
+    ``ours``: it was handed over, so it may be removed. ``new``: nothing was handed over yet. ``foreign``: a document of
+    that id was there before, which this source neither changes nor removes.
+    """
+
+    OURS = ""
+    NEW = "new"
+    FOREIGN = "foreign"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing a source brought: a file or a page. ``document_id`` is the document it became.
@@ -111,6 +123,7 @@ class Item:
     ``mark`` is what a look compares before anything is read (a file's size and time, a sitemap's lastmod); "" when it
     is not known that the document was taken. ``digest`` is the content's SHA-256. ``misses`` counts looks at which the
     server had no such page. ``seen_ms`` is when it was fetched last. ``error`` says why it could not be taken.
+    ``hold`` says whose the document is; ``Delivery`` alone sets it.
     """
 
     document_id: str
@@ -121,3 +134,4 @@ class Item:
     misses: int = 0
     seen_ms: int = 0
     error: str = ""
+    hold: Hold = Hold.OURS

@@ -99,6 +99,7 @@ def make_follower(pair: RedisPair, folder: Path, *, fetcher: Fetcher | None = No
             store=services.sources,
             collections=services.collections,
             acceptor=services.acceptor,
+            ledger=services.ledger,
             fetcher=fetcher or make_fetcher(spool),
             folders=FolderRules((str(root),), data, spool, 1_000_000),
             scan_s=5,

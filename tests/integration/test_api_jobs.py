@@ -66,6 +66,7 @@ def test_cancelling_stops_what_is_not_done(api: Api) -> None:
     answer = api.call("POST", f"/jobs/{job_id}/cancel").get_json()
     assert answer["cancelled"] == 2
     assert answer["job"]["counts"]["cancelled"] == 2
+    assert api.call("POST", f"/jobs/{job_id}/cancel").get_json()["cancelled"] == 0  # nothing was left
     api.drain()
     assert api.call("GET", "/collections/docs").get_json()["searchable"] == 0
     assert api.call("POST", f"/jobs/{job_id}/retry").get_json()["count"] == 0  # nothing of it has failed

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import signal
+import tarfile
 import tempfile
 import threading
 import time
@@ -17,9 +20,11 @@ from typing import Any
 
 import pytest
 
+from cli import backing
 from cli.backing import make_backup, restore_backup
 from services.backup.capture import captured
-from services.errors import Conflict, NearfieldError
+from services.backup.manifest import Member, decode_manifest, encode_manifest
+from services.errors import Conflict, InvalidInput, NearfieldError
 from services.redis_clients import BULK
 from services.settings import Settings, load_settings
 from services.wiring import build_services
@@ -146,6 +151,49 @@ def test_what_a_backup_and_a_restore_refuse(shop: Workshop, redis_pair: RedisPai
         with pytest.raises(NearfieldError, match="Nothing was restored"):
             restore_backup(settings_of(tmp_path / "there"), target, tell=silent, progress=silent)
         assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("name", ["marks.ndjson", "ledger-keys.ndjson"])
+def test_what_cannot_be_put_into_the_ledger_leaves_the_folder_empty(
+    shop: Workshop, redis_pair: RedisPair, other_pair: RedisPair, tmp_path: Path, name: str
+) -> None:
+    good, bad = tmp_path / "good.tgz", tmp_path / "bad.tgz"
+    header = backup(tmp_path / "here", redis_pair, good)
+    with tarfile.open(good) as tar:
+        members = {info.name: tar.extractfile(info).read() for info in tar}  # type: ignore[union-attr]
+    last = members.pop("manifest.json")
+    members[name] = members.get(name, b"") + b'{"collection_id": 1}\n'
+    members["backup.json"] = replace(header, size=header.size + 100).encode()
+    listed = {one: Member(len(data), hashlib.sha256(data).hexdigest()) for one, data in members.items()}
+    assert decode_manifest(last).keys() <= listed.keys()
+    with tarfile.open(bad, "w:gz") as tar:
+        for one, data in {**members, "manifest.json": encode_manifest(listed)}.items():
+            info = tarfile.TarInfo(one)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    settings = settings_of(tmp_path / "there", other_pair)
+    with pytest.raises(InvalidInput, match=f"{name} holds something else") as caught:
+        restore_backup(settings, bad, tell=silent, progress=silent)
+    assert caught.value.code == "damaged-backup"
+    assert not (tmp_path / "there").exists()
+    assert restore_backup(settings, good, tell=silent, progress=silent).made.report.complete
+
+
+def test_an_error_while_the_ledger_is_made_leaves_the_folder_empty(
+    shop: Workshop, redis_pair: RedisPair, other_pair: RedisPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(tmp_path / "here", redis_pair, tmp_path / "b.tgz")
+    settings = settings_of(tmp_path / "there", other_pair)
+
+    def broken(*_arguments: Any) -> None:
+        raise NearfieldError("the server went away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backing, "rebuild_ledger", broken)
+        with pytest.raises(NearfieldError, match="went away"):
+            restore_backup(settings, tmp_path / "b.tgz", tell=silent, progress=silent)
+    assert not (tmp_path / "there").exists()
+    assert restore_backup(settings, tmp_path / "b.tgz", tell=silent, progress=silent).made.report.complete
 
 
 def test_a_backup_during_ingest_and_kills_restores_what_was_acknowledged(

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,57 @@ def test_two_sources_of_the_same_file_names_do_not_meet(follower: Follower) -> N
     follower.add(str(follower.root / "two"))
     assert follower.tally("one").added == follower.tally("two").added == 1
     assert follower.searchable() == {"one/a.txt", "two/a.txt"}
+
+
+def test_a_document_of_somebody_else_is_neither_changed_nor_removed(follower: Follower) -> None:
+    post = "/collections/docs/documents"
+    follower.api.call("POST", post, [{"id": "src/a.txt", "text": "a client's own"}, {"id": "src/b.txt", "text": "too"}])
+    follower.write("a.txt", "text of the folder")
+    follower.write("b.txt", b"\x7fELF\0\1\2\3" * 99)
+    follower.write("c.txt", "free")
+    source = follower.add(str(follower.root), name="src").source
+    tally = follower.tally("src")
+    assert (tally.added, tally.failed) == (1, 2)
+    failures = dict(follower.means.store.failed_items(source.id, 9))
+    assert "belongs already to another document" in failures["a.txt"]
+    assert "rename the source" in failures["a.txt"]
+    assert follower.tally("src").failed == 2
+    record = follower.api.services.ledger.document(follower.collection.id, "src/a.txt")
+    assert record is not None
+    assert record.kind == "text"
+
+    (follower.root / "a.txt").unlink()
+    (follower.root / "b.txt").unlink()
+    assert follower.tally("src").removed == 0
+    assert follower.searchable() == {"src/a.txt", "src/b.txt", "src/c.txt"}
+    follower.write("a.txt", "text of the folder")
+    assert follower.tally("src").failed == 1
+    follower.means.acceptor.delete(follower.collection, ["src/a.txt"])
+    assert (follower.tally("src").added, follower.look("src").tally.failed) == (1, 0)
+    follower.means.store.ask_for_removal(source.id, delete_documents=True)
+    Following(follower.followed("src"), follower.means).work(Slice(5))
+    assert follower.searchable() == {"src/b.txt"}
+
+
+def test_a_source_that_is_added_again_knows_what_it_left_behind(follower: Follower) -> None:
+    follower.write("a.txt", "one")
+    source = follower.add(str(follower.root), name="src").source
+    follower.tally("src")
+    follower.means.store.ask_for_removal(source.id, delete_documents=False)
+    Following(follower.followed("src"), follower.means).work(Slice(5))
+    follower.write("a.txt", "two", LONG_AGO_S + 5)
+    follower.add(str(follower.root), name="src")
+    assert follower.tally("src") == Tally(added=1)
+    (follower.root / "a.txt").unlink()
+    assert follower.tally("src").removed == 1
+
+
+def test_a_folder_that_is_not_allowed_after_a_restart_says_what_to_do(follower: Follower) -> None:
+    follower.write("a.txt", "one")
+    follower.add(str(follower.root), name="src")
+    follower.tally("src")
+    follower.means = replace(follower.means, folders=replace(follower.means.folders, roots=()))
+    status = follower.look("src")
+    assert (status.error_code, status.items) == ("folder-not-allowed", 1)
+    assert "`nearfield up --watch FOLDER` (again" in status.error
+    assert "NEARFIELD_SOURCE_FOLDERS" in status.error

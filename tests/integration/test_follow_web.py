@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.sources import follow_web
 from services.sources.following import Following
 from services.sources.slices import NotOurs, Slice
 from services.sources.values import SourceKind, Tally
@@ -186,3 +187,35 @@ def test_a_feed_becomes_its_items(follower: Follower, site: Site) -> None:
     assert follower.tally("feed") == Tally(added=1)
     follower.api.drain()
     assert follower.api.services.ledger.counts(follower.collection.id).searchable == 2
+
+
+def test_a_clients_own_document_under_the_urls_id_stays(follower: Follower, site: Site) -> None:
+    url = f"{site.url}/a"
+    follower.api.call("POST", "/collections/docs/documents", [{"id": url, "text": "a client's own"}])
+    site.pages["/a"] = Page(b"", 404)
+    follower.add(url, name="page")
+    for _ in range(3):
+        follower.look("page")
+    assert follower.searchable() == {url}
+    site.page("/a", html("tea"))
+    assert "delete that one" in follower.look("page").error
+    record = follower.api.services.ledger.document(follower.collection.id, url)
+    assert record is not None
+    assert record.kind == "text"
+
+
+def test_a_sitemap_that_is_unchanged_without_being_asked_is_an_error(follower: Follower, site: Site) -> None:
+    site.pages["/sitemap.xml"] = Page(b"", 304)
+    follower.add(f"{site.url}/sitemap.xml", name="site")
+    status = follower.look("site")
+    assert status.error_code == "http-status"
+    assert "not asked" in status.error
+
+
+def test_an_index_of_too_many_sitemaps_is_cut(follower: Follower, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_web, "MAX_SITEMAPS", 3)
+    parts = "".join(f"<sitemap><loc>{site.url}/{number}.xml</loc></sitemap>" for number in range(9))
+    site.page("/sitemap.xml", f"<sitemapindex>{parts}</sitemapindex>")
+    follower.add(f"{site.url}/sitemap.xml", name="site")
+    assert follower.look("site").error_code == "sitemap-incomplete"
+    assert len([request for request in site.requests if request.path.endswith(".xml")]) == 3

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docx
 import pytest
 
 from cli.client import ApiClient, unfinished
@@ -17,6 +19,7 @@ from services.demo.load import COLLECTION
 from services.demo.marker import DemoState, read_marker
 from tests.integration.up_tools import UpProcess, run_cli
 from tests.processes import wait_until
+from tests.unit.ingest.extract.office_samples import lines_of, pdf_of
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,16 @@ def url(up: UpProcess) -> str:
 
 def ask(url: str, *arguments: str, code: int = 0) -> Any:
     found, output, stderr = run_cli(url, *arguments)
-    assert found == code, stderr
+    assert found == code, (stderr, output)
     return output
+
+
+def said(url: str, *arguments: str) -> str:
+    """What a command prints for people."""
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    return subprocess.run(
+        command, env={**os.environ, "NEARFIELD_URL": url}, capture_output=True, text=True, check=True, timeout=240
+    ).stdout
 
 
 def test_the_first_start_loads_the_demo_and_the_words_of_a_docstring_find_it(up: UpProcess, url: str) -> None:
@@ -65,7 +76,9 @@ def test_a_folder_is_added_once_and_again_and_updated(url: str, tmp_path: Path) 
     (notes / "photo.png").write_bytes(b"\x89PNG\0\0")
     first = ask(url, "add", str(notes), "--collection", "notes", "--wait")
     assert (first["created"], first["accepted"], first["unchanged"], first["ready"]) == (True, 40, 0, 40)
-    assert [(Path(entry["path"]).name, entry["reason"]) for entry in first["skipped"]] == [("photo.png", "binary")]
+    (skipped,) = first["skipped"]
+    assert (Path(skipped["path"]).name, skipped["refused"]) == ("photo.png", False)
+    assert skipped["reason"] == "this file cannot be read: its content is binary"
     again = ask(url, "add", str(notes), "--collection", "notes", "--wait")
     assert (again["created"], again["accepted"], again["unchanged"]) == (False, 0, 40)
     (notes / "deep" / "7.md").write_text("# Note 7\n\nNow about elephants and nothing else.")
@@ -89,6 +102,26 @@ def test_a_file_the_server_refuses_is_named_and_the_others_get_in(url: str, tmp_
     (refused,) = [entry for entry in report["skipped"] if entry["refused"]]
     assert refused["path"].endswith("bad.pdf")
     assert "PNG" in refused["reason"]
+
+
+def test_pdf_word_and_zip_files_are_added_and_found(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "office"
+    folder.mkdir()
+    (folder / "plan.pdf").write_bytes(pdf_of([lines_of(["The turbines of the plant are inspected in May."])]))
+    letter = docx.Document()
+    letter.add_paragraph("The orchard is sold to the neighbours.")
+    letter.save(str(folder / "letter.docx"))
+    with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
+        archive.writestr("inside/sea.txt", "Lighthouses guide ships along the coast.")
+    report = ask(url, "add", str(folder), "--collection", "office", "--wait")
+    assert (report["accepted"], report["skipped"], report["failed"]) == (3, [], 0)
+    for question, source in (
+        ("The turbines of the plant are inspected in May.", "plan.pdf"),
+        ("The orchard is sold to the neighbours.", "letter.docx"),
+        ("Lighthouses guide ships along the coast.", "sea.txt"),
+    ):
+        answer = ask(url, "search", question, "-c", "office", "-n", "1")
+        assert answer["hits"][0]["source"].endswith(source)
 
 
 def test_a_table_becomes_a_document_per_row(url: str, tmp_path: Path) -> None:
@@ -243,6 +276,15 @@ def test_failures_are_shown_written_down_and_tried_again(url: str, tmp_path: Pat
     assert ask(url, "failures", "-c", "mixed", "--export", str(written))["documents"] == 3
     lines = [json.loads(line) for line in written.read_text().splitlines()]
     assert {line["code"] for line in lines} == {entry["code"] for entry in shown["codes"]}
+    _, _, refused = run_cli(url, "failures", "-c", "mixed", "--export", str(written))
+    assert "--replace" in refused
+    assert ask(
+        url, "failures", "-c", "mixed", "--code", shown["codes"][0]["code"], "--export", str(written), "--replace"
+    )
+    code, _, unknown = run_cli(url, "failures", "-c", "mixed", "--code", "no-such-thing")
+    assert (code, shown["codes"][0]["code"] in unknown) == (2, True)
+    summed = {entry["collection"]: entry["failed"] for entry in ask(url, "failures")["collections"]}
+    assert (summed["mixed"], len(summed) > 1) == (3, True)
     again = ask(url, "failures", "-c", "mixed", "--match", "empty1", "--retry")
     assert again["count"] == 1
     assert again["job_id"] in [job["id"] for job in ask(url, "jobs")]
@@ -256,3 +298,5 @@ def test_a_job_is_cancelled_and_resumed(url: str, tmp_path: Path) -> None:
     ask(url, "jobs", job_id, "--resume")
     wait_until(lambda: ask(url, "jobs", job_id)["finished_at"], "the resumed job is done")
     assert ask(url, "jobs", job_id)["counts"]["ready"] == 3000
+    assert said(url, "jobs", job_id, "--resume") == "There is nothing to resume.\n"
+    assert said(url, "jobs", job_id, "--cancel") == "Nothing was left to cancel.\n"

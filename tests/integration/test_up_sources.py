@@ -61,6 +61,10 @@ def test_a_watched_folder_and_pages_from_the_command_line(up: UpProcess, site: S
     code, listed, _ = run_cli(url, "source", "list")
     assert code == 0
     assert {item["kind"] for item in listed} == {"folder", "url"}
+    failed = next(item for item in listed if item["location"].endswith("/gone"))
+    code, shown, _ = run_cli(url, "source", "show", failed["name"])
+    assert (code, [failure["item"] for failure in shown["failures"]]) == (0, [f"{site.url}/gone"])
+    assert "no such page" in shown["failures"][0]["error"]
     code, again, _ = run_cli(url, "source", "add", str(tmp_path / "my notes"), "--wait")
     assert (code, again["created"], again["source"]["state"]) == (0, False, "idle")
     code, _, stderr = run_cli(url, "source", "add", "/etc")

@@ -51,7 +51,7 @@ def cancel_job(job_id: str) -> flask.Response:
     """Documents that are searchable already stay so."""
     state = web_state()
     job = find_job(state, job_id)
-    cancelled = state.services.ledger.cancel(job.id)
+    cancelled = cancel_rest(state, job)
     answer: CancelledShape = {"cancelled": cancelled, "job": _shape(state, find_job(state, job_id))}
     return json_response(answer)
 
@@ -118,6 +118,11 @@ def retried(job_id: str, count: int) -> flask.Response:
     """202 with the new job's address; without one when there was nothing to try again."""
     answer: RetriedShape = {"job_id": job_id, "count": count}
     return json_response(answer, 202, location=f"{API_PREFIX}/jobs/{job_id}" if job_id else None)
+
+
+def cancel_rest(state: WebState, job: Job) -> int:
+    """Cancels what a job has not done yet; how many documents that were not cancelled before are so now."""
+    return max(state.services.ledger.cancel(job.id) - job.counts.cancelled, 0)
 
 
 def find_job(state: WebState, job_id: str) -> Job:

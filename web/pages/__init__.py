@@ -35,7 +35,6 @@ _FILTERS: tuple[Callable[..., object], ...] = (
     words.document_name,
     words.document_state,
     words.job_progress,
-    words.job_searchable,
     words.job_settled,
     sentence_of,
     heading_of,

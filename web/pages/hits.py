@@ -35,7 +35,6 @@ class HitView:
     passage: str
     score: float
     facts: tuple[Fact, ...]
-    passages: int
     address: str
 
     @property
@@ -54,7 +53,6 @@ def hit_view(hit: Hit, collection: Collection, state: SearchState, href: str) ->
         passage=hit.passage.text,
         score=hit.score,
         facts=_facts(hit.metadata, collection, state),
-        passages=hit.passages,
         address=hit.url,
     )
 

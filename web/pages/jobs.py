@@ -9,7 +9,9 @@ import flask
 from werkzeug.wrappers import Response
 
 from services.wiring import Services
+from web.api.jobs import cancel_rest
 from web.pages.notices import notice
+from web.state import web_state
 
 JOBS_PER_PAGE = 30
 DOCUMENTS_SHOWN = 50
@@ -54,7 +56,7 @@ class JobPages:
 
     def cancel(self, job_id: str) -> Response:
         """Stops what has not been taken in hand yet."""
-        count = self._services.ledger.cancel(self._services.jobs.get(job_id).id)
+        count = cancel_rest(web_state(), self._services.jobs.get(job_id))
         done = {"done": "cancelled", "n": count} if count else {"done": "nothing-to-cancel"}
         return flask.redirect(flask.url_for("pages.job", job_id=job_id, **done), HTTPStatus.SEE_OTHER)
 

@@ -122,23 +122,23 @@ def live_documents(counts: CollectionCounts) -> int:
     return max(counts.searchable, sum(counts.documents.get(state, 0) for state in _LIVE_STATES))
 
 
-def job_searchable(job: Job) -> int:
-    """Documents of a job that can be found now: indexed by it, or recognised as unchanged."""
-    return job.counts.ready + job.counts.unchanged
-
-
 def job_settled(job: Job) -> int:
     """Documents of a job that need no more work, however they ended."""
     return job.counts.total - job.counts.pending - job.counts.processing
 
 
 def job_progress(job: Job) -> str:
-    """How far a job is, in one sentence."""
+    """How far a job is, in one sentence.
+
+    Unchanged documents are told apart from searchable ones: another job may still have them to do, or be cancelled.
+    """
     counts = job.counts
     if job.finished_at is None:
-        return f"{number(job_searchable(job))} of {number(counts.total)} searchable so far"
+        same = f", {number(counts.unchanged)} unchanged" if counts.unchanged else ""
+        return f"{number(counts.ready)} of {number(counts.total)} searchable so far{same}"
     parts = [
-        (job_searchable(job), "searchable"),
+        (counts.ready, "searchable"),
+        (counts.unchanged, "unchanged"),
         (counts.deleted, "deleted"),
         (counts.failed, "failed"),
         (counts.superseded, "replaced by a newer version"),

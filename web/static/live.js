@@ -75,11 +75,12 @@ class Live {
     if (!entry || !job.counts) {
       return;
     }
-    const searchable = job.counts.ready + job.counts.unchanged;
+    const { ready, total, unchanged } = job.counts;
+    const same = unchanged ? `, ${number.format(unchanged)} unchanged` : "";
     entry.querySelector("[data-bar]")?.setAttribute("value", String(job.done));
     entry.querySelector("[data-bar]")?.setAttribute("max", String(job.counts.total || 1));
     entry.querySelector("[data-progress]").textContent =
-      `${number.format(searchable)} of ${number.format(job.counts.total)} searchable so far`;
+      `${number.format(ready)} of ${number.format(total)} searchable so far${same}`;
   }
 
   /** Asks for the page again and puts its changing parts in place, except where the reader is in the middle of one. */

@@ -1,10 +1,14 @@
 // Files by dropping or choosing, folders with everything in them, sent in portions; a portion that is refused is cut in
-// two until the file at fault stands alone, so that one bad file costs only itself.
+// two until the file at fault stands alone, so that one bad file costs only itself. A name stands for one document, so
+// of several files of one name only the first is sent: in requests of their own they would overwrite each other.
 import { droppedFiles } from "./dropped.js";
 import { element } from "./pieces.js";
 
 const PORTION_FILES = 100;
 const PORTION_BYTES = 16 * 1024 * 1024;
+const SAME_NAME =
+  "not sent, because another file of this name was just sent and this one would overwrite it; " +
+  "rename one of them, or choose the folder that holds both";
 const number = new Intl.NumberFormat("en");
 
 /**
@@ -55,6 +59,7 @@ class Upload {
   reset() {
     this.counts = { total: 0, taken: 0, same: 0 };
     this.refused = [];
+    this.names = new Set();
     this.bytes = { total: 0, sent: 0 };
   }
 
@@ -88,6 +93,10 @@ class Upload {
     let bytes = 0;
     while (this.waiting.length && taken.length < PORTION_FILES) {
       const size = this.waiting[0].file.size;
+      if (this.names.has(this.waiting[0].path)) {
+        this.refuse(this.waiting.shift().path, size, SAME_NAME);
+        continue;
+      }
       if (size >= this.limit) {
         const { path } = this.waiting.shift();
         const allowed = Math.floor(this.limit / 1048576);
@@ -96,6 +105,7 @@ class Upload {
         break;
       } else {
         bytes += size;
+        this.names.add(this.waiting[0].path);
         taken.push(this.waiting.shift());
       }
     }
@@ -118,12 +128,25 @@ class Upload {
       this.counts.taken += portion.length - same;
       this.bytes.sent += bytes;
       await this.live.renew();
+    } else if (answer.json.code === "doubled-id" && portion.length > 1) {
+      await this.sendDistinct(portion, answer.json);
     } else if (portion.length > 1 && answer.status >= 400 && answer.status < 500) {
       const half = Math.ceil(portion.length / 2);
       await this.send(portion.slice(0, half));
       await this.send(portion.slice(half));
     } else {
       portion.forEach(({ path, file }) => this.refuse(path, file.size, answer.json.detail ?? answer.reason));
+    }
+  }
+
+  /** Names that only the server takes for the same: never halved, because then the later one would win. */
+  async sendDistinct(portion, problem) {
+    const at = Number(/^\/file\/(\d+)/.exec(problem.pointer ?? "")?.[1] ?? NaN);
+    const doubled = portion[at] ? [portion[at]] : portion;
+    doubled.forEach(({ path, file }) => this.refuse(path, file.size, problem.detail));
+    const rest = portion.filter((entry) => !doubled.includes(entry));
+    if (rest.length) {
+      await this.send(rest);
     }
   }
 
@@ -160,12 +183,17 @@ class Upload {
     const list = element("ul", "");
     this.refused.forEach(({ path, reason }) => {
       const item = element("li", "", { class: "reason" });
-      item.append(element("bdi", path), `: ${reason}`);
+      item.append(element("bdi", path), `: ${withoutName(reason, path)}`);
       list.append(item);
     });
     this.said.hidden = false;
     this.said.replaceChildren(element("p", `${parts.join(", ") || "Nothing to send"}.`), list);
   }
+}
+
+/** The server begins its reason with the file's name, which stands there already. */
+function withoutName(reason, path) {
+  return reason.startsWith(`${path}: `) ? reason.slice(path.length + 2) : reason;
 }
 
 function typed(value, type) {

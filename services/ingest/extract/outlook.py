@@ -18,6 +18,7 @@ from services.ingest.decode import decode
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.extract.dates import date_text
 from services.ingest.extract.html import extract_html_part
+from services.ingest.extract.language import detect_language
 from services.ingest.extract.nested import Nest, append_extracted
 from services.ingest.extract.properties import clean_property
 from services.ingest.extract.types import Tick
@@ -129,7 +130,9 @@ def _read(message: _Part, nest: Nest) -> Extracted:
     builder.add_heading(subject, 1)
     people = {"From": sender, "To": _recipients(message, 1), "Cc": _recipients(message, 2), "Date": date}
     builder.add("\n".join(f"{name}: {shown}" for name, shown in people.items() if shown))
+    own = len(builder)
     warnings = _add_body(builder, message)
+    said = builder.text()[own:].strip()
     for position, attachment in enumerate(message.parts(_ATTACHMENTS), 1):
         _attach(builder, attachment, position, nest)
     return Extracted(
@@ -140,6 +143,7 @@ def _read(message: _Part, nest: Nest) -> Extracted:
         blocks=tuple(builder.blocks),
         author=sender,
         date=date,
+        language=detect_language(said or builder.text()) if nest.depth == 0 else "",
     )
 
 

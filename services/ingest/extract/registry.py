@@ -45,6 +45,8 @@ _BINARY = frozenset(
 )
 _EXTRACTORS: dict[str, Extractor] = {}
 _MIN_CHARS_FOR_LANGUAGE = 200
+# Their readers tell the language themselves, or that it is not known: most of the text may be an attachment's.
+_KNOWN_BY_READER = ("message/rfc822", "application/vnd.ms-outlook")
 _PLUGINS: dict[str, str] = {}  # the same, with whole module names, from the settings
 
 
@@ -147,7 +149,9 @@ def extract(media_type: str, body: bytes, *, max_text_bytes: int, tick: Tick = l
 
 def _with_language(media_type: str, extracted: Extracted) -> Extracted:
     """With a language where the document names none and its text leaves no doubt; a short plain text is not asked."""
-    if extracted.language or (media_type == "text/plain" and len(extracted.text) < _MIN_CHARS_FOR_LANGUAGE):
+    if extracted.language or media_type in _KNOWN_BY_READER:
+        return extracted
+    if media_type == "text/plain" and len(extracted.text) < _MIN_CHARS_FOR_LANGUAGE:
         return extracted
     from services.ingest.extract.language import detect_language
 

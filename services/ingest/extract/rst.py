@@ -19,7 +19,6 @@ from services.ingest.extract.types import Tick, words
 from services.ingest.values import BlockKind, Extracted, Heading
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1{2,}\s*\Z")
-_TABLE_BORDER = re.compile(r"\s*[+=|\- ]{4,}\Z")
 _TABLE_TOP = re.compile(r"\s*(?:\+[-=+]{3,}\+|=+(?: +=+)+)\s*\Z")
 _HEADER = re.compile(r"([A-Z][A-Za-z-]{1,30}):(?:\s+(.*)|)\Z")
 _EXPLICIT = re.compile(r"\.\.(?:\s+|\Z)")
@@ -35,7 +34,7 @@ _LITERAL_DIRECTIVES = words("code code-block sourcecode parsed-literal doctest t
 # Bounded repeats keep every pattern linear on hostile input.
 _NAMED_ROLE = re.compile(r":(pep|rfc):`~?!?(\d{1,6})[^`]{0,200}`")
 _ROLE = re.compile(
-    r"(?::[A-Za-z][\w:.+-]{0,40}:)?`([^`<]{0,500}?)(?:\s*<[^`<>]{1,2000}>)?`(?:_{1,2}(?!\w)|:[A-Za-z][\w.-]{0,40}:)?"
+    r"(?::[A-Za-z][\w:.+-]{0,40}:)?`([^`<]{0,500}?)(?:(?<!\s)\s*+<[^`<>]{1,2000}>)?`(?:_{1,2}(?!\w)|:[A-Za-z][\w.-]{0,40}:)?"
 )
 _LITERAL = re.compile(r"``(.{1,1000}?)``(?!`)", re.DOTALL)
 _STRONG = re.compile(r"(?<![\w*])\*\*(?=\S)([^*]{1,1000}?)(?<=\S)\*\*(?![\w*])")
@@ -170,7 +169,7 @@ class _Reader:
         if lines[-1].endswith("::"):
             self._literal_above, self._literal_begun = _indent(lines[-1]), False
             lines = [*lines[:-1], lines[-1][:-1].removesuffix(":") + (":" if lines[-1].rstrip(":").strip() else "")]
-        text = _plain("\n".join(line for line in lines if not _TABLE_BORDER.match(line)))
+        text = _plain("\n".join(line for line in lines if not _is_border(line)))
         if _TABLE_TOP.match(lines[0]):
             self.builder.add(text, kind=BlockKind.TABLE)
         else:
@@ -184,6 +183,11 @@ class _Reader:
             if self._literal_begun:
                 join_last(self.builder)
             self._literal_begun = True
+
+
+def _is_border(line: str) -> bool:
+    """Whether the line is nothing but a table's border. No pattern: two repeats that take blanks are quadratic."""
+    return len(line) >= 4 and not line.strip().strip("+=|- ")
 
 
 def _underlines(adornment: str, line: str) -> bool:

@@ -46,11 +46,23 @@ _REFUSED: tuple[tuple[str, int | None, int | None], ...] = (
     ("mknod", 133, None), ("mknodat", 259, 33), ("chmod", 90, None), ("fchmod", 91, 52), ("fchmodat", 268, 53),
     ("chown", 92, None), ("lchown", 94, None), ("fchown", 93, 55), ("fchownat", 260, 54),
     ("setxattr", 188, 5), ("lsetxattr", 189, 6), ("fsetxattr", 190, 7), ("utimensat", 280, 88),
+    ("fchmodat2", 452, 452), ("utime", 132, None), ("utimes", 235, None), ("futimesat", 261, None),
+    ("removexattr", 197, 14), ("lremovexattr", 198, 15), ("fremovexattr", 199, 16), ("setxattrat", 463, 463),
+    ("removexattrat", 466, 466), ("sched_setaffinity", 203, 122), ("sched_setattr", 314, 274),
+    ("sched_setparam", 142, 118), ("inotify_init", 253, None), ("inotify_init1", 294, 26), ("fanotify_init", 300, 262),
+    ("open_tree", 428, 428), ("move_mount", 429, 429), ("fsopen", 430, 430), ("mount_setattr", 442, 442),
+    ("syslog", 103, 116), ("io_setup", 206, 0), ("memfd_secret", 447, 447), ("swapoff", 168, 225),
+    ("adjtimex", 159, 171), ("clock_adjtime", 305, 266), ("shmctl", 31, 195), ("vhangup", 153, 58), ("sync", 162, 81),
+    ("setdomainname", 171, 162),
 )  # fmt: skip
 # These are said not to exist: callers then take the older call, which can be looked into.
 _ABSENT = (("clone3", 435), ("openat2", 437))  # the same on both
 _OPEN: tuple[int | None, ...] = (2, None)
 _OPENAT: tuple[int | None, ...] = (257, 56)
+_FCNTL, _IOCTL = (72, 25), (16, 29)
+# A descriptor can be told to send any signal to any process of this user when something arrives at it: F_SETOWN,
+# F_SETSIG, F_SETOWN_EX, and FIOASYNC, FIOSETOWN, SIOCSPGRP, which are the same by another name.
+_SIGNALLING = ((_FCNTL, (8, 10, 15)), (_IOCTL, (0x5452, 0x8901, 0x8902)))
 _CLONE, _TGKILL, _KILL, _TKILL, _PRLIMIT = (56, 220), (234, 131), (62, 129), (200, 130), (302, 261)
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -93,14 +105,17 @@ def _steps(machine: _Machine, own_pid: int) -> list[_Step]:
             steps += [(_EQUAL, 0, 1, call), refused]
     for _, call in _ABSENT:
         steps += [(_EQUAL, 0, 1, call), _return(_ERRNO | errno.ENOSYS)]
-    for numbers, argument in ((_OPEN, 1), (_OPENAT, 2)):
-        call = numbers[machine.column]
+    for opening, argument in ((_OPEN, 1), (_OPENAT, 2)):
+        call = opening[machine.column]
         if call is not None:
             steps += _when(call, [_argument(argument), (_ANY_BIT, 0, 1, _WRITING), _return(_ERRNO | errno.EACCES)])
     thread = [_argument(0), (_ANY_BIT, 1, 0, _CLONE_THREAD), refused]
     steps += _when(_CLONE[machine.column], thread)
     for signal in (_TGKILL, _KILL, _TKILL):
         steps += _when(signal[machine.column], [_argument(0), (_EQUAL, 1, 0, own_pid), refused])
+    for numbers, commands in _SIGNALLING:  # the kernel looks at the lower half of a command only, and so does this
+        refusals = [step for command in commands for step in ((_EQUAL, 0, 1, command), refused)]
+        steps += _when(numbers[machine.column], [_argument(1), *refusals])
     looking = [_argument(2), (_EQUAL, 0, 2, 0), _argument(2, upper=True), (_EQUAL, 1, 0, 0), refused]
     steps += _when(_PRLIMIT[machine.column], looking)
     return [*steps, _return(_ALLOW)]

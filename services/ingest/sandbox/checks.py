@@ -9,6 +9,7 @@ from typing import Any
 from services.ingest.cleaning import clean_text
 from services.ingest.sandbox.frames import UnusableResult
 
+_MOST = 1 << 53  # larger numbers do not come through JSON and Lua unharmed
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
 
@@ -27,9 +28,9 @@ class Reader:
         return self._value.get(name) is not None
 
     def whole(self, name: str) -> int:
-        """A whole number, not negative."""
+        """A whole number, neither negative nor over 2**53."""
         found = self._value.get(name)
-        if type(found) is not int or found < 0:
+        if type(found) is not int or not 0 <= found <= _MOST:
             raise UnusableResult(f"its {name} is no number")
         return found
 
@@ -92,6 +93,8 @@ class Reader:
             ends_at = mark[1] if len(types) > 2 else mark[0]
             if not before <= mark[0] <= ends_at <= length:
                 raise UnusableResult(f"its {name} are out of order or outside the text")
+            if any(type(member) is int and abs(member) > _MOST for member in mark):
+                raise UnusableResult(f"its {name} have numbers that are too large")
             before = mark[0]
             yield (*mark[:-1], _line(mark[-1], 1000)) if types[-1] is str else tuple(mark)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same numbers on every machine
 _BENEATH = 1
+_ASK_VERSION, _SCOPES_SINCE, _SCOPE_SIGNALS = 1, 6, 2  # Linux 6.12: no signal leaves the circle of who is walled in
 _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR = 2, 4, 8, 16
 _ALL = (1 << 13) - 1
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/localtime", "/etc/mime.types", "/dev/urandom", "/proc/self")
@@ -28,7 +29,8 @@ def wall_in(libc: ctypes.CDLL, folder: Path) -> bool:
     Args:
         folder: where files may be written and removed.
     """
-    handled = struct.pack("=Q", _ALL)
+    scopes = int(libc.syscall(_CREATE, None, 0, _ASK_VERSION)) >= _SCOPES_SINCE
+    handled = struct.pack("=QQQ", _ALL, 0, _SCOPE_SIGNALS) if scopes else struct.pack("=Q", _ALL)
     rules = libc.syscall(_CREATE, handled, len(handled), 0)
     if rules < 0:
         return False

@@ -15,6 +15,14 @@ from services.ingest.values import Block, BlockKind, Extracted, FileInput, Headi
 
 _KINDS = tuple(BlockKind)
 _WARNINGS, _WARNING_CHARS = 50, 300
+# What readers say of a document. No other code is taken from a child: one may mean the product's own doing to a client.
+_REFUSALS = frozenset(
+    {
+        "bad-header", "bad-row", "damaged-file", "empty-file", "empty-source", "encrypted", "invalid-input",
+        "lone-surrogate", "malformed-json", "nested-too-deep", "no-text", "text-too-large", "too-large",
+        "undecodable-text", "unsupported-media-type", "zip-bomb",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,10 @@ def read_slice(file: BinaryIO, *, most_bytes: int, after: int) -> RowSlice | Bre
         if broken is not None:
             return broken
         if "more" in value:
-            return RowSlice(tuple(rows), fields.flag("more"))
+            more = fields.flag("more")
+            if more and not rows:  # asked for what follows, it could say so for ever
+                raise UnusableResult("it promises rows and has none")
+            return RowSlice(tuple(rows), more)
         row = _row(fields, body)
         if row.number <= after:
             raise UnusableResult("its rows are out of order")
@@ -123,7 +134,8 @@ def read_slice(file: BinaryIO, *, most_bytes: int, after: int) -> RowSlice | Bre
 
 def _end_of(fields: Reader) -> Breakdown | None:
     if fields.has("refused"):
-        raise InvalidInput(fields.line("refused", 1000), code=fields.code("code"))
+        code = fields.code("code")
+        raise InvalidInput(fields.line("refused", 1000), code=code if code in _REFUSALS else "damaged-file")
     if fields.has("broken"):
         return Breakdown(fields.line("broken", 80), fields.text("trace", 4000))
     return None

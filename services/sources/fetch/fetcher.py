@@ -93,6 +93,7 @@ class Fetcher:
             PageError: in plain words why not.
         """
         deadline = Deadline(self._limits.timeout_s)
+        asked = Known(_validator(known.etag), _validator(known.last_modified)) if known else Known()
         page = self.check(url)
         for _ in range(MAX_REDIRECTS + 1):
             rules = self._robots.rules(page.origin)
@@ -103,10 +104,10 @@ class Fetcher:
                     f"{page} is not fetched: the site's robots.txt does not allow it for {AGENT}", code="robots"
                 )
             self._wait_for_turn(page, rules.delay_s, deadline)
-            with self._answer(page, deadline, known or Known()) as answer:
+            with self._answer(page, deadline, asked) as answer:
                 target = _redirect(page, answer)
                 if target is None:
-                    return self._taken(page, answer)
+                    return self._taken(page, answer, asked)
             page = self._next_hop(page, target)
         raise PageError(f"{url} was redirected more than {MAX_REDIRECTS} times; name its last page", code="redirects")
 
@@ -156,13 +157,16 @@ class Fetcher:
     def _network(self, deadline: Deadline) -> GuardedNetwork:
         return GuardedNetwork(self._resolver, self._limits.allowed, deadline)
 
-    def _taken(self, page: PageUrl, answer: httpx2.Response) -> Fetched:
+    def _taken(self, page: PageUrl, answer: httpx2.Response, asked: Known) -> Fetched:
         """The page that an answer holds, on disk."""
-        learned = Known(
-            answer.headers.get("ETag", "")[:MAX_VALIDATOR_CHARS],
-            answer.headers.get("Last-Modified", "")[:MAX_VALIDATOR_CHARS],
-        )
+        learned = Known(_validator(answer.headers.get("ETag", "")), _validator(answer.headers.get("Last-Modified", "")))
         if answer.status_code == 304:
+            if asked == Known():
+                raise PageError(
+                    f"{page}: the server says that nothing changed (status 304) although it was not asked that, and "
+                    "gave no page; it is tried again later",
+                    code="http-status",
+                )
             return Fetched(str(page), None, known=learned)
         if answer.status_code != 200:
             raise self._refused(page, answer)
@@ -172,7 +176,7 @@ class Fetcher:
     def _stored(self, page: PageUrl, answer: httpx2.Response) -> tuple[BinaryIO, int, str]:
         limit = self._limits.max_bytes
         declared = answer.headers.get("Content-Length", "")
-        if declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
+        if _is_number(declared) and (len(declared) > 15 or int(declared) > limit):
             raise self._too_large(page)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # without a name: nothing is left behind, whatever ends the process
@@ -204,7 +208,7 @@ class Fetcher:
         wait_s = 0.0
         if status in _BUSY:
             said = answer.headers.get("Retry-After", "")
-            wait_s = float(said) if said.isdigit() and len(said) < 8 else 60.0
+            wait_s = float(said) if _is_number(said) and len(said) < 8 else 60.0
             self._pace.hold(page.origin, wait_s)
         gone = status in (404, 410)
         words = "there is no such page" if gone else "the server did not give the page"
@@ -253,6 +257,16 @@ class _Transport(httpx2.HTTPTransport):
             retries=0,
             network_backend=network,
         )
+
+
+def _validator(text: str) -> str:
+    """An ETag or date that can be sent back as it is; "" for any other, as if the server had given none."""
+    return text if len(text) <= MAX_VALIDATOR_CHARS and text.isascii() and text.isprintable() else ""
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is plain digits; str.isdigit alone takes superscripts too, which int() does not."""
+    return text.isascii() and text.isdigit()
 
 
 def _redirect(page: PageUrl, answer: httpx2.Response) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 import httpx2
 
@@ -87,10 +87,25 @@ def _problem(url: httpx2.URL, ports: Collection[int]) -> str:
         return "its host name is none"
     port = url.port if url.port is not None else DEFAULT_PORTS.get(url.scheme, 0)
     if port not in ports:
+        inside = (
+            "; a host of your own network must be allowed too (NEARFIELD_FETCH_ALLOW_CIDRS)" if _is_inside(host) else ""
+        )
         return (
-            f"port {port} is not fetched from; allowed are {', '.join(map(str, sorted(ports)))} (NEARFIELD_FETCH_PORTS)"
+            f"port {port} is not fetched from; allowed are {', '.join(map(str, sorted(ports)))} "
+            f"(NEARFIELD_FETCH_PORTS){inside}"
         )
     return ""
+
+
+def _is_inside(host: str) -> bool:
+    """Whether a host looks like one of a private network, by its spelling alone: words for an error, no check."""
+    name = host.rstrip(".").lower()
+    try:
+        return not ip_address(name).is_global
+    except ValueError:
+        return "." not in name or name.endswith(
+            (".localhost", ".local", ".lan", ".home.arpa", ".internal", ".intranet")
+        )
 
 
 def _is_ipv6(host: str) -> bool:

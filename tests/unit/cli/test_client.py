@@ -6,13 +6,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.api_errors import ApiProblem, Unreachable
 from cli.client import ApiClient
-from cli.transport import UploadFile
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON = {"Content-Type": "application/json"}
@@ -175,12 +175,30 @@ def test_result_lines_end_at_line_feeds_only(server: Server, connect: Open) -> N
     assert server.asked[0][2]["Content-Type"] == "application/x-ndjson"
 
 
-def test_files_travel_with_their_relative_paths(server: Server, connect: Open) -> None:
+def test_files_travel_with_their_relative_paths(server: Server, connect: Open, tmp_path: Path) -> None:
     server.answers = [json_answer({"job_id": "j", "documents": []}, 202)]
-    connect().add_files("c", [UploadFile("notes/ä b.md", b"text"), UploadFile("notes/c.md", b"more")], "k")
+    one, two = tmp_path / "1", tmp_path / "2"
+    one.write_bytes(b"text")
+    two.write_bytes(b"more")
+    connect().add_files("c", [("notes/ä b.md", one), ("notes/c.md", two)], "k")
     body = server.asked[0][3]
     assert 'filename="notes/ä b.md"'.encode() in body
     assert body.count(b'name="file"') == 2
+    assert b"\r\n\r\ntext\r\n" in body
+
+
+def test_a_repeated_upload_sends_its_files_from_their_beginning(server: Server, connect: Open, tmp_path: Path) -> None:
+    server.answers = [(503, PROBLEM, b'{"code": "busy"}'), json_answer({"job_id": "j", "documents": []}, 202)]
+    file = tmp_path / "big.txt"
+    file.write_bytes(b"0123456789" * 30_000)  # more than one portion of httpx2, 64 kB
+    connect(patience_s=5).add_files("c", [("big.txt", file)], "k")
+    assert [asked[3].count(b"0123456789") for asked in server.asked] == [30_000, 30_000]
+
+
+def test_a_file_that_cannot_be_opened_is_named(connect: Open, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="gone") as caught:
+        connect().add_files("c", [("gone", tmp_path / "gone")], "k")
+    assert caught.value.filename == str(tmp_path / "gone")
 
 
 def test_not_ready_is_an_answer(server: Server, connect: Open) -> None:

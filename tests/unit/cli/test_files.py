@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_what_cannot_be_searched_is_passed_over_with_a_reason(tmp_path: Path) ->
         {
             ".git/config": b"x",
             ".hidden": b"x",
-            "photo": b"\x89PNG\0\0",
+            "photo": b"\x89PNG\r\n\x1a\n\0\0",
+            "dump.bin": b"\0\1\2\3" * 40,
             "empty.txt": b"",
             "wide.txt": "wide".encode("utf-16"),
             "good.txt": b"good",
@@ -67,11 +69,29 @@ def test_what_cannot_be_searched_is_passed_over_with_a_reason(tmp_path: Path) ->
     assert reasons([tmp_path]) == {
         ".git": "hidden",
         ".hidden": "hidden",
-        "photo": "binary",
-        "empty.txt": "empty",
+        "photo": "this file cannot be read: it is a PNG image",
+        "dump.bin": "this file cannot be read: its content is binary",
+        "empty.txt": "the file is empty; there is nothing to search in it",
         "linked": "a link to a folder",
         "pipe": "not a plain file",
     }
+
+
+def test_what_the_server_reads_is_taken_though_it_is_binary(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("inside.txt", "words " * 100)
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF-1.4\n\0\0binary\n%%EOF")
+    assert names([tmp_path], "x") == ["x/notes.zip", "x/scan.pdf"]
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"bad.pdf": b"\x89PNG\r\n\x1a\n\0\0", "cut.zip": b"PK\x03\x04 cut off", "photo.png": b"\x89PNG\r\n\x1a\n"},
+    )
+    found = {Path(entry.path).name: entry for entry in find_files([tmp_path], "") if isinstance(entry, Skipped)}
+    assert {name: entry.refused for name, entry in found.items()} == {"bad.pdf": True, "photo.png": False}
+    assert found["bad.pdf"].reason == "this file cannot be read: it is a PNG image"
 
 
 def test_a_hidden_file_that_is_named_is_taken(tmp_path: Path) -> None:

@@ -77,13 +77,14 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     assert "Usage:" in result.output
 
 
-def test_an_unknown_setting_is_exit_code_2_and_named() -> None:
+def test_an_unknown_setting_is_exit_code_2_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("status", env={"NEARFIELD_PROT": "8080"})
     assert result.exit_code == 2
     assert "NEARFIELD_PROT" in result.output
-    assert (
-        run("status", env={"NEARFIELD_SERVICE_HOST": "10.0.0.1", "NEARFIELD_PORT": "tcp://10.0.0.1:80"}).exit_code == 1
-    )
+    injected = {"NEARFIELD_SERVICE_HOST": "10.0.0.1", "NEARFIELD_PORT": "tcp://10.0.0.1:80"}
+    assert run("status", env={**injected, "KUBERNETES_SERVICE_HOST": "10.0.0.2"}).exit_code == 1
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert run("status", env=injected).exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["search", "x"], ["demo"], ["add", __file__]])

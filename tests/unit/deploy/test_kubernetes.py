@@ -16,6 +16,7 @@ def injected(service: str, port: int, protocol: str = "tcp") -> dict[str, str]:
     name, address = service.upper().replace("-", "_"), "10.0.0.7"
     prefix = f"{name}_PORT_{port}_{protocol.upper()}"
     return {
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
         f"{name}_SERVICE_HOST": address,
         f"{name}_SERVICE_PORT": str(port),
         f"{name}_SERVICE_PORT_HTTP": str(port),
@@ -37,6 +38,12 @@ def test_injected_variables_change_nothing(service: str, protocol: str) -> None:
 def test_our_own_variables_are_read_beside_them() -> None:
     settings = load_settings({**injected("nearfield", 8080), "NEARFIELD_BIND": "0.0.0.0:9000"})
     assert settings.bind == "0.0.0.0:9000"
+
+
+@pytest.mark.parametrize("name", ["NEARFIELD_PORT", "NEARFIELD_FETCH_PORT", "NEARFIELD_SERVICE_HOST"])
+def test_outside_a_cluster_such_a_name_is_a_typing_error(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings({name: "8080"})
 
 
 TEXTS = {"bind": "h:1", "log_level": "error", "ledger_url": "redis://a", "index_url": "redis://b"}

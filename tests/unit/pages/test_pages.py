@@ -47,6 +47,13 @@ def test_pages_are_not_kept_by_caches_and_have_the_strict_policy(api: Api) -> No
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_the_start_page_leads_to_all_collections_where_it_shows_some(api: Api) -> None:
+    for number in range(9):
+        assert "collections</a>" not in get(api, "/").text
+        api.collection(f"docs-{number}")
+    assert '<a href="/collections">All 9 collections</a>' in get(api, "/").text
+
+
 def test_making_a_collection_by_form(api: Api) -> None:
     fields: dict[str, object] = {"field_name": ["year", "kind"], "field_type": ["number", "tag"]}
     fields["near_duplicates"] = "replace"
@@ -237,12 +244,15 @@ def test_jobs_can_be_seen_and_cancelled(api: Api) -> None:
     answer = post(api, f"/jobs/{job}/cancel")
     assert answer.location == f"/jobs/{job}?done=cancelled&n=3"
     assert "Cancelled what was still waiting: 3 documents." in get(api, answer.location).text
+    assert post(api, f"/jobs/{job}/cancel").location == f"/jobs/{job}?done=nothing-to-cancel"
+    assert '<p class="reason mild"><bdi>Cancelled on request.</bdi></p>' in get(api, f"/jobs/{job}").text
     assert "done=nothing-to-retry" in (post(api, f"/jobs/{job}/retry").location or "")
     assert ">Resume<" in get(api, f"/jobs/{job}").text
     assert post(api, f"/jobs/{job}/resume").location == f"/jobs/{job}?done=resumed&n=3"
     assert "Taken up again: 3 documents." in get(api, f"/jobs/{job}?done=resumed&n=3").text
     api.drain("docs")
     assert "3 searchable" in get(api, f"/jobs/{job}").text
+    assert post(api, f"/jobs/{job}/resume").location == f"/jobs/{job}?done=nothing-to-resume"
     assert "done=nothing-to-resume" in (post(api, f"/jobs/{job}/resume").location or "")
     assert get(api, "/jobs/nope").status_code == 404
     assert post(api, "/jobs/nope/cancel").status_code == 404

@@ -127,8 +127,10 @@ def test_live_documents_leave_out_what_is_gone() -> None:
 
 def test_job_progress_counts_what_can_be_found() -> None:
     assert words.job_progress(job(False, total=8000, ready=1238, unchanged=2, pending=6760)) == (
-        "1,240 of 8,000 searchable so far"
+        "1,238 of 8,000 searchable so far, 2 unchanged"
     )
+    assert words.job_progress(job(False, total=3, pending=3)) == "0 of 3 searchable so far"
+    assert words.job_progress(job(True, total=4, ready=1, unchanged=3)) == "1 searchable, 3 unchanged"
     assert words.job_progress(job(True, total=4, ready=1, failed=2, deleted=1)) == "1 searchable, 1 deleted, 2 failed"
     assert words.job_progress(job(True)) == "Nothing to do"
     assert words.job_settled(job(False, total=10, pending=4, processing=1, ready=3, failed=2)) == 5

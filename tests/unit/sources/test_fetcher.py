@@ -322,3 +322,44 @@ def test_the_name_of_a_page_is_what_tls_is_checked_against(tmp_path: Path) -> No
         assert "not encrypted" in error_of(fetcher, f"https://secure.example:{site.port}/down").message
         by_default = make_fetcher(pages, site.port, names=names)
         assert error_of(by_default, f"https://secure.example:{site.port}/").code == "unreachable"
+
+
+def raw_answer(head: bytes) -> Callable[[socket.socket], None]:
+    return lambda connection: connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\nbody")
+
+
+def test_validators_that_cannot_be_sent_back_are_not_kept(site: Site, tmp_path: Path) -> None:
+    fetcher = make_fetcher(tmp_path, site.port)
+    site.pages["/a"] = raw_answer(b'200 OK\r\nETag: "caf\xe9"\r\nLast-Modified: \xc2\xb2\r\nContent-Length: 4')
+    with fetcher.fetch(f"{site.url}/a") as fetched:
+        assert fetched.known == Known()
+    with fetcher.fetch(f"{site.url}/a", Known('"caf\xe9"', "x" * 5000)) as fetched:
+        assert fetched.size_bytes == 4
+    assert not site.asked("/a")[1].headers.keys() & {"if-none-match", "if-modified-since"}
+
+
+def test_numbers_that_are_none_are_passed_over(site: Site, tmp_path: Path) -> None:
+    fetcher = make_fetcher(tmp_path, site.port)
+    site.pages["/busy"] = raw_answer(b"503 X\r\nRetry-After: \xb2\r\nConnection: close")
+    assert error_of(fetcher, f"{site.url}/busy").wait_s == 60
+    fetcher = make_fetcher(tmp_path, site.port)
+    site.pages["/long"] = raw_answer(b"200 OK\r\nContent-Length: \xb2\r\nConnection: close")
+    assert error_of(fetcher, f"{site.url}/long").code == "broken-answer"
+
+
+def test_unchanged_is_believed_only_where_it_was_asked(site: Site, tmp_path: Path) -> None:
+    fetcher = make_fetcher(tmp_path, site.port)
+    site.pages["/a"] = Page(b"", 304)
+    error = error_of(fetcher, f"{site.url}/a")
+    assert (error.code, error.gone) == ("http-status", False)
+    assert fetcher.fetch(f"{site.url}/a", Known('"1"')).unchanged
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [("localhost", True), ("10.1.2.3", True), ("[::1]", True), ("wiki.internal", True), ("example.org", False)],
+)
+def test_a_port_inside_the_own_network_names_both_settings(tmp_path: Path, host: str, inside: bool) -> None:
+    message = error_of(make_fetcher(tmp_path), f"http://{host}:8000/").message
+    assert "NEARFIELD_FETCH_PORTS" in message
+    assert ("NEARFIELD_FETCH_ALLOW_CIDRS" in message) is inside

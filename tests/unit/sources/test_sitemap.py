@@ -82,3 +82,12 @@ def test_a_doctype_without_entities_is_harmless() -> None:
         io.BytesIO(b'<!DOCTYPE urlset SYSTEM "http://evil/x.dtd"><urlset><url><loc>http://a</loc></url></urlset>')
     )
     assert found.entries == [Entry("http://a")]
+
+
+@pytest.mark.parametrize("start", ["<urlset><!--", "<urlset><a b='", "<!--", "<!DOCTYPE a [<!--", "<urlset><?p ", "<"])
+def test_a_token_without_end_is_not_read_again_and_again(start: str) -> None:
+    body = io.BytesIO(start.encode() + b" x" * 10_000_000)
+    with pytest.raises(SourceError) as caught:
+        read_sitemap(body)
+    assert caught.value.code == "bad-sitemap"
+    assert body.tell() < 4_000_000, "it is given up early"

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from services.errors import InvalidInput
-from services.ingest.extract.mail import extract_mail
+from services.ingest.extract.mail import _end_of_parts, extract_mail
 from services.ingest.extract.nested import MAX_ATTACHMENTS, MAX_DEPTH
+from services.ingest.extract.registry import extract
 from services.ingest.values import BlockKind, Extracted
 from tests.unit.ingest.test_containers import zipped
 
@@ -173,3 +174,40 @@ def test_an_attachment_cannot_end_the_mail() -> None:
     assert "the text" in found.text
     assert "the end" in found.text
     assert len(found.warnings) == 3
+
+
+def test_parts_over_the_limit_are_not_even_parsed() -> None:
+    many = b"".join(b"--B\r\n\r\nword%d\r\n" % number for number in range(1500))
+    found = read(HEADER + b'Content-Type: multipart/mixed; boundary="B"\r\n\r\n' + many + b"--B--\r\n")
+    assert "word990" in found.text
+    assert "word1001" not in found.text
+    assert found.warnings == ("only the first 1,000 parts of the mail were read",)
+    assert _end_of_parts(b"boundary=B\n" + b"--B\n" * 1001 + b"x") == len(b"boundary=B\n" + b"--B\n" * 1000)
+    quoted = b"--C is no boundary\r\n" * 1500
+    assert read(mixed(part("text/plain", quoted + b"the end"))).text.endswith("the end")
+
+
+def test_long_headers_of_parts_are_read_from_their_beginning_only() -> None:
+    """The library's parser needs time with the square of their length, and parses at every look."""
+    parameters = " ".join(f"a{number}*1*=x;" for number in range(1000))
+    first = part(f'text/plain; name="first.txt"; {parameters}', b"one")
+    last = part(f'text/plain; {parameters} name="last.txt"', b"two")
+    found = read(mixed(first, last))
+    assert [heading.text for heading in found.headings][1:] == ["first.txt"], "the second name was not looked at"
+    assert "two" in found.text
+
+
+def test_people_nested_too_deep_are_shown_as_they_stand() -> None:
+    assert read(b"To: " + b"(" * 15_000 + b"\r\n\r\nwords").text.endswith("words")
+
+
+def test_the_language_is_that_of_the_mail_and_not_of_what_is_attached() -> None:
+    english = b"Please find the report attached; it explains what happened during the last week of the year."
+    german = "Der Bericht beschreibt ausf\u00fchrlich, was in der letzten Woche des Jahres geschehen ist. " * 20
+    document = attached("bericht.txt", german.encode(), "text/plain; charset=utf-8")
+    mail = "message/rfc822"
+    languages = [
+        extract(mail, mixed(*parts, document), max_text_bytes=10**6).language
+        for parts in ((part("text/plain", english),), (part("text/plain", b"see below"),), ())
+    ]
+    assert languages == ["en", "", "de"], "known, too short to tell, and only the attachment speaks"

@@ -133,6 +133,30 @@ def test_a_refusal_has_a_code_that_clients_can_rely_on(code: str) -> None:
         results.read_extracted(file, most_bytes=MOST, max_text_bytes=1)
 
 
+@pytest.mark.parametrize("code", ["source-unreadable", "unavailable", "model-mismatch", "made-up"])
+def test_a_refusal_with_a_code_that_no_reader_has_is_a_damaged_file(code: str) -> None:
+    with written(({"refused": "no", "code": code}, b"")) as file, pytest.raises(InvalidInput) as caught:
+        results.read_extracted(file, most_bytes=MOST, max_text_bytes=1)
+    assert caught.value.code == "damaged-file"
+
+
+def test_more_rows_are_not_promised_without_one() -> None:
+    """Who believed it would ask for the next slice for ever."""
+    with written(({"more": True}, b"")) as file, pytest.raises(UnusableResult, match="promises"):
+        results.read_slice(file, most_bytes=MOST, after=0)
+    with written(({"more": False}, b"")) as file:
+        assert results.read_slice(file, most_bytes=MOST, after=0) == results.RowSlice((), more=False)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 10**400])
+def test_numbers_of_rows_and_pages_are_bounded(number: int) -> None:
+    row = {"number": number, "problem": "x"}
+    with written((row, b""), ({"more": False}, b"")) as file, pytest.raises(UnusableResult, match="number"):
+        results.read_slice(file, most_bytes=MOST, after=0)
+    with written(({"pages": [[0, number]]}, b"text")) as file, pytest.raises(UnusableResult, match="number"):
+        results.read_extracted(file, most_bytes=MOST, max_text_bytes=9)
+
+
 def test_a_refusal_is_told_on_one_line() -> None:
     refusal = {"refused": "it is\n\x1b[31m broken\ud800", "code": "damaged-file"}
     with written((refusal, b"")) as file, pytest.raises(InvalidInput) as caught:
