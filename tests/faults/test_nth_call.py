@@ -1,4 +1,4 @@
-"""F29: the n-th call fails, n = 1, 2, ... until nothing is left to fail, over an ingest, a delete, a change, a repair.
+"""F29: the n-th call fails, n = 1, 2, ... until none is left: over an ingest, a delete, a change, a repair, a rebuild.
 
 A call is a command to one of the Redis servers, a system call on the data folder, or a pass of the model. It is
 refused, loses its answer, arrives by half or too late; the process dies before it or after it; or somebody else does
@@ -62,6 +62,9 @@ SCENARIOS = {
         ],
     ),
     "repair": Scenario(wiped, lambda: [Actor.sweep, Actor.drain, Actor.sweep]),
+    "rebuild": Scenario(
+        three, lambda: [Actor.ask_to_rebuild, Actor.sweep, Actor.sweep, Actor.drain, Actor.sweep, Actor.drain]
+    ),
 }
 
 

@@ -14,13 +14,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from services.collections.store import NewCollection
 from services.collections.values import Algorithm, Chunking, FieldSpec, FieldType
 from services.errors import Conflict, NearfieldError, NotFound, StorageFull, Unavailable
+from services.index.clearing import IndexClearing
 from services.ingest.accept import Acceptor
 from services.ingest.purge import purge_collection
 from services.ingest.values import TextInput
 from services.ledger import keys
+from services.ledger.erasing import Erasing, ask_to_rebuild, is_erasing
 from services.ledger.keeper import Keeper
 from services.ledger.ledger import Ledger
 from services.ledger.values import AcceptAnswer
@@ -59,6 +63,7 @@ class Actor:
             index_client=services.index_client,
             collections=services.collections,
             doorbell=services.doorbell,
+            erasing=Erasing(services.ledger, services.index, IndexClearing(services.index_client)),
         )
 
     def put(self, wishes: Sequence[tuple[int, int]], *, url: str = "", request: str = "") -> AcceptAnswer:
@@ -97,6 +102,11 @@ class Actor:
         with suppress(Unavailable):
             self.keeper().sweep()
 
+    def ask_to_rebuild(self) -> None:
+        """As ``nearfield rebuild COLLECTION`` does; asked again until it is known to be heard."""
+        with suppress(Unavailable, redis.RedisError, OSError):
+            ask_to_rebuild(self.services.ledger, self.workshop.collection.id)
+
     def expire(self) -> None:
         """Lets all leases and pauses run out and puts back what they held."""
         client, cid = self.services.ledger_client, self.workshop.collection.id
@@ -110,6 +120,9 @@ class Actor:
 
     def is_settled(self) -> bool:
         states = [seen.state for seen in LocalView(self.workshop).documents()]
+        ledger = self.services.ledger
+        if is_erasing(ledger, self.workshop.collection.id) or ledger.rebuilding(self.workshop.collection.id):
+            return False
         return not {"pending", "processing"} & set(states) and not self.services.ledger_client.zcard(keys.LEASES)
 
     def settle(self) -> None:
