@@ -113,6 +113,7 @@ def test_two_keepers_and_none(private_redis_pair: RedisPair) -> None:
                 here.kill(product.worker)
                 here.kill(product.keeper)
                 here.put([(turn * 10 + place, 2) for place in range(5)], f"b-{turn}")
+            here.settle()  # what the killed workers held can only be put back by a keeper
             here.supervisor.leave(product.keeper)
             product.keeper.kill()
             second.kill()
