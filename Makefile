@@ -14,7 +14,7 @@ PYTHON = $(shell sh scripts/find-python.sh)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-embed bench-search bench-ingest bench-startup bench-follow bench-uploads faults faults-short fuzz quality clean
+.PHONY: help setup run test check bench bench-embed bench-search bench-ingest bench-startup bench-follow bench-uploads bench-readers faults faults-short fuzz quality clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ fuzz: setup ## Read 20,000 broken files in the sandbox: ARGS='--seed 2 --documen
 
 bench-uploads: setup ## Memory of web and worker while 200 uploads of 10 MB arrive at once
 	@$(BIN)/python -m bench.uploads $(ARGS)
+
+bench-readers: setup ## Time and memory of reading a 900-page DOCX, against python-docx
+	@$(BIN)/python -m bench.readers $(ARGS)
 
 bench-follow: setup ## A folder followed by the whole product: all of it found, ten changes (minutes)
 	@$(BIN)/python -m bench.follow $(ARGS)

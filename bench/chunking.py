@@ -13,7 +13,7 @@ import sys
 import time
 
 from services.collections.values import Chunking
-from services.embedding.hash_embedder import WordCounter
+from services.embedding.words import WordCounter
 from services.ingest.chunks.chunking import Chunker
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.values import BlockKind, Extracted

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.builtin import MINILM_SPEC
-from services.embedding.registry import ModelRegistry, packaged_folder
+from services.embedding.registry import ModelRegistry
+from services.embedding.resolving import packaged_folder
 
 Encode = Callable[[list[str]], NDArray[np.float32]]
 

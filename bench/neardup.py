@@ -80,7 +80,7 @@ def main() -> None:
         pair.index.kill()
     figures |= {"sign_ms": round(signing, 3), "remember_ms": round(storing, 3), "bytes_kept_per_document": kept}
     for name in ("hash", "all-MiniLM-L6-v2"):
-        model = ModelRegistry(threads=0, batch_tokens=2048, extra=()).load(name)
+        model = ModelRegistry().load(name)
         model.embed_documents(texts[:16])
         embedding = per_document_ms(lambda model=model: model.embed_documents(texts[:EMBEDDED]), EMBEDDED)  # type: ignore[misc]
         share = 100 * (signing + storing) / embedding

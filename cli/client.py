@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cli.api_errors import ApiProblem
 from cli.transport import Transport, UploadFile
+
+if TYPE_CHECKING:
+    from cli.files import FoundFile
 
 JOB_POLL_FIRST_S = 0.1
 JOB_POLL_LONGEST_S = 1.0
@@ -57,8 +59,8 @@ class ApiClient(Transport):
         """Streams documents as NDJSON; yields the server's result lines as they come, the summary last."""
         return self.stream_lines(f"/collections/{segment(name)}/documents", lines)
 
-    def add_files(self, name: str, files: Sequence[tuple[str, Path]], request_id: str) -> dict[str, Any]:
-        """Uploads files, each by name and path, as one request; returns the accepted answer with its job id.
+    def add_files(self, name: str, files: Sequence[FoundFile], request_id: str) -> dict[str, Any]:
+        """Uploads files as one request; returns the accepted answer with its job id.
 
         Their bodies are read while they are sent, so a large file costs no memory.
 
@@ -68,7 +70,9 @@ class ApiClient(Transport):
         path = f"/collections/{segment(name)}/files"
         with ExitStack() as opened:
             # httpx2 sends open files in portions, from their beginning at every attempt
-            parts = [UploadFile(as_, opened.enter_context(file.open("rb"))) for as_, file in files]
+            parts = [
+                UploadFile(file.name, opened.enter_context(file.path.open("rb")), file.media_type) for file in files
+            ]
             accepted: dict[str, Any] = self.call("POST", path, files=parts, request_id=request_id)
         return accepted
 

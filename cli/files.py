@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import InvalidInput, UnsupportedMedia
+from services.ingest.extract.registry import is_readable
 from services.ingest.extract.types import words
 from services.ingest.kinds.sniff import sniff
 
@@ -22,11 +24,15 @@ _WHAT_IS_READ = ". Read are "  # begins the list of all formats in a refusal, to
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file to add. ``name`` is what its document id is made from: folder name and relative path, with "/"."""
+    """A file to add. ``name`` is what its document id is made from: folder name and relative path, with "/".
+
+    ``media_type`` is what it is said to be, "" for nothing: it counts where the content says nothing.
+    """
 
     path: Path
     name: str
     size_bytes: int
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Skipped:
     refused: bool = False
 
 
-def find_files(paths: Sequence[Path], prefix: str | None) -> Iterator[FoundFile | Skipped]:
+def find_files(paths: Sequence[Path], prefix: str | None, media_type: str = "") -> Iterator[FoundFile | Skipped]:
     """The files of all paths in a fixed order; what is passed over is told.
 
     A file given by itself is named by its own name, a file of a folder by the folder's name and its path in there, so
@@ -46,13 +52,14 @@ def find_files(paths: Sequence[Path], prefix: str | None) -> Iterator[FoundFile 
 
     Args:
         prefix: taken instead of the folder's own name ("" for none); put before a single file's name.
+        media_type: what all of them are, in place of what their names say; for readers that are plug-ins.
 
     Raises:
         InvalidInput: two different files would get one name, and so overwrite each other.
     """
     named: dict[str, Path] = {}
     for path in paths:
-        for found in _in_path(path, prefix):
+        for found in _in_path(path, prefix, media_type):
             if isinstance(found, FoundFile):
                 real = found.path.resolve()
                 if named.setdefault(found.name, real) != real:
@@ -64,16 +71,16 @@ def find_files(paths: Sequence[Path], prefix: str | None) -> Iterator[FoundFile 
             yield found
 
 
-def _in_path(path: Path, prefix: str | None) -> Iterator[FoundFile | Skipped]:
+def _in_path(path: Path, prefix: str | None, media_type: str) -> Iterator[FoundFile | Skipped]:
     if path.is_dir():
         root = path.resolve().name if prefix is None else prefix.strip("/")
-        yield from _in_folder(path, f"{root}/" if root else "")
+        yield from _in_folder(path, f"{root}/" if root else "", media_type)
     else:
         before = f"{prefix.strip('/')}/" if prefix and prefix.strip("/") else ""
-        yield _looked_at(path, before + path.resolve().name)
+        yield _looked_at(path, before + path.resolve().name, media_type)
 
 
-def _in_folder(folder: Path, prefix: str) -> Iterator[FoundFile | Skipped]:
+def _in_folder(folder: Path, prefix: str, media_type: str) -> Iterator[FoundFile | Skipped]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -86,20 +93,25 @@ def _in_folder(folder: Path, prefix: str) -> Iterator[FoundFile | Skipped]:
         elif entry.is_symlink() and path.is_dir():
             yield Skipped(entry.path, "a link to a folder")
         elif entry.is_dir():
-            yield from _in_folder(path, f"{prefix}{entry.name}/")
+            yield from _in_folder(path, f"{prefix}{entry.name}/", media_type)
         else:
-            yield _looked_at(path, prefix + entry.name)
+            yield _looked_at(path, prefix + entry.name, media_type)
 
 
-def _looked_at(path: Path, name: str) -> FoundFile | Skipped:
-    """What the server does not read is passed over; what it would read but for some damage or false name is refused."""
+def _looked_at(path: Path, name: str, media_type: str) -> FoundFile | Skipped:
+    """What the server does not read is passed over; what it would read but for some damage or false name is refused.
+
+    A media type given for it that is not known here is left to the server to judge: it may have further readers.
+    """
+    claimed = media_type or mimetypes.guess_type(name)[0] or ""
     try:
         name.encode("utf-8")
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             return Skipped(str(path), "not a plain file")
         with path.open("rb") as file:
-            sniff(file, name)
+            if not media_type or is_readable(media_type):
+                sniff(file, name, claimed)
     except UnicodeEncodeError:
         return Skipped(repr(str(path)), "its name is not UTF-8: rename it", refused=True)
     except OSError as error:
@@ -109,7 +121,7 @@ def _looked_at(path: Path, name: str) -> FoundFile | Skipped:
         return Skipped(str(path), error.message.partition(_WHAT_IS_READ)[0], refused=promised)
     except InvalidInput as error:
         return Skipped(str(path), error.message, refused=error.code != "empty-file")
-    return FoundFile(path, name, status.st_size)
+    return FoundFile(path, name, status.st_size, claimed)
 
 
 def slices(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:

@@ -22,10 +22,14 @@ _ROOT_PATHS = frozenset({"/livez", "/readyz", "/version"})
 
 @dataclass(frozen=True, slots=True)
 class UploadFile:
-    """A file to upload: its relative path (the server's source of the document id), and its bytes or an open file."""
+    """A file to upload: its relative path (the server's source of the document id), and its bytes or an open file.
+
+    ``media_type`` is what it is said to be; "" leaves that to its name.
+    """
 
     name: str
     body: bytes | BinaryIO
+    media_type: str = ""
 
 
 class Transport:
@@ -83,7 +87,7 @@ class Transport:
             content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
         if content is not None:
             headers["Content-Type"] = content_type
-        parts = [("file", (file.name, file.body)) for file in files]
+        parts = [("file", (file.name, file.body, file.media_type or None)) for file in files]
         deadline = time.monotonic() + self._patience_s
         while True:
             answer = self._send(method, path, params=params, content=content, files=parts, headers=headers)
@@ -101,7 +105,7 @@ class Transport:
         *,
         params: Mapping[str, str | int] | None,
         content: bytes | None,
-        files: list[tuple[str, tuple[str, bytes | BinaryIO]]],
+        files: list[tuple[str, tuple[str, bytes | BinaryIO, str | None]]],
         headers: Mapping[str, str],
     ) -> httpx2.Response:
         url = path if path in _ROOT_PATHS else API + path

@@ -99,7 +99,11 @@ class Settings(BaseModel):
     extract_cpu_s: int = Field(60, ge=1, le=3600, description="Processor time for reading one file")
     extract_wall_s: int = Field(90, ge=1, le=3600, description="Time for reading one file")
     extract_silence_s: int = Field(
-        15, ge=1, le=3600, description="Time that the reading of a file may show no progress before it is ended"
+        15,
+        ge=1,
+        le=3600,
+        description="Time that the reading of a file may show no progress before it is ended; at a third of it in "
+        "processor time, and 4 s more for each MB of the file, it is ended too",
     )
     extract_output_mb: int = Field(64, ge=1, le=1024, description="Most that the reading of a file may hand back, MiB")
     extractors: str = Field(

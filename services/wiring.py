@@ -16,6 +16,7 @@ from services.collections.store import CollectionStore
 from services.collections.values import Collection
 from services.doorbell import Doorbell
 from services.embedding.microbatch import QueryBatcher
+from services.embedding.options import LoadOptions
 from services.embedding.registry import ModelRegistry
 from services.errors import SettingsError
 from services.index.adapter import RedisIndex
@@ -86,6 +87,16 @@ class QueryEmbedders:
         return BatchedQueryEmbedder(model, batcher)
 
 
+def load_options(settings: Settings) -> LoadOptions:
+    """How this instance loads models."""
+    return LoadOptions(
+        threads=settings.torch_threads,
+        batch_tokens=settings.batch_tokens,
+        cache_dir=settings.data_dir / "model-cache",
+        models_dir=settings.data_dir / "models",
+    )
+
+
 def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) -> Services:
     """Builds everything a process needs.
 
@@ -107,7 +118,7 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
     envelopes = EnvelopeStore(settings.data_dir / "accepted")
     descriptions = CollectionFolder(settings.data_dir / "collections")
     ledger = Ledger(ledger_client, envelopes, Limits(deadline_s=settings.document_deadline_s))
-    models = ModelRegistry(threads=settings.torch_threads, batch_tokens=settings.batch_tokens, extra=(settings.model,))
+    models = ModelRegistry(load_options(settings), extra=(settings.model,))
     index = RedisIndex(index_client)
     use_plugins(parse_plugins(settings.extractors))
     sandbox = Sandbox(settings.data_dir / "scratch", SandboxLimits.of(settings), settings.extractors)

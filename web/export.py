@@ -50,7 +50,7 @@ def _line(state: WebState, record: DocumentRecord, head: DocumentHead) -> Export
     as_given = record.kind is DocumentKind.TEXT and record.wanted_generation == head.generation
     try:
         if as_given:
-            text = state.services.documents.original(record)[0].decode("utf-8")
+            text = state.services.documents.original(record).read().decode("utf-8")
         else:
             text = state.services.documents.text(record)
     except NearfieldError as error:

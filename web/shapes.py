@@ -336,7 +336,7 @@ class ModelShape(TypedDict):
     """An embedding model that collections can be created with."""
 
     name: str
-    backend: str
+    family: str
     dimensions: int
     max_tokens: int
     licence: str
@@ -349,47 +349,3 @@ class ModelsShape(TypedDict):
 
     items: list[ModelShape]
     next_cursor: str | None
-
-
-class AliveShape(TypedDict):
-    """The process answers."""
-
-    status: str
-
-
-class CheckShape(TypedDict):
-    """One part the server needs."""
-
-    ok: bool
-    detail: str
-
-
-class ShortageShape(TypedDict):
-    """What has no room for more: a Redis's memory, a disk, the queue."""
-
-    resource: Literal["index-memory", "ledger-memory", "disk", "queue"]
-    detail: str
-
-
-class IngestionShape(TypedDict):
-    """Whether new documents are taken (``accepting``), whether workers go on with those there are, and why not."""
-
-    state: Literal["running", "paused"]
-    accepting: bool
-    reasons: list[ShortageShape]
-
-
-class ReadyShape(TypedDict):
-    """Whether searches can be served now, and how ingestion stands."""
-
-    status: Literal["ready", "starting", "unavailable"]
-    checks: dict[str, CheckShape]
-    ingestion: IngestionShape
-
-
-class VersionShape(TypedDict):
-    """What runs here."""
-
-    name: str
-    version: str
-    api: str

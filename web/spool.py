@@ -6,13 +6,13 @@ hundreds of megabytes of memory where each may stay there up to 500 KB.
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from typing import IO, TYPE_CHECKING
 
 import flask
 
+from services.file_window import FileWindow
 from web.intake import storage_error
 
 if TYPE_CHECKING:
@@ -58,37 +58,16 @@ class FormSpool:
         return os.preadv(self._file.fileno(), [buffer], position)
 
 
-class Part(io.RawIOBase):
-    """One part: a file of its own to whoever writes or reads it."""
+class Part(FileWindow):
+    """One part: a file of its own to whoever writes or reads it. Writing at its end makes it longer."""
 
     def __init__(self, spool: FormSpool, start: int) -> None:
-        super().__init__()
+        super().__init__(start, 0)
         self._spool = spool
-        self._start = start
-        self._length = 0
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
 
     def writable(self) -> bool:
         """Always."""
         return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves within the part, 0 being its first byte."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """The position within the part."""
-        return self._position
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Writes at the position. Raises as ``FormSpool.write_at``."""
@@ -97,15 +76,8 @@ class Part(io.RawIOBase):
         self._length = max(self._length, self._position)
         return written
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Reads at the position; 0 at the end of the part."""
-        view = memoryview(buffer).cast("B")
-        left = min(len(view), self._length - self._position)
-        if left <= 0:
-            return 0
-        count = self._spool.read_at(view[:left], self._start + self._position)
-        self._position += count
-        return count
+    def _read_at(self, buffer: memoryview, position: int) -> int:
+        return self._spool.read_at(buffer, position)
 
 
 class SpoolingRequest(flask.Request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,19 @@ import click
 
 from cli.options import json_option, read_settings
 from cli.output import Progress, clean, note, print_json, progress
+from services.errors import SettingsError
 
 if TYPE_CHECKING:
     from cli.client import ApiClient
     from cli.files import FoundFile, Skipped
+    from services.settings import Settings
 
 DEFAULT_COLLECTION = "documents"
 PATIENCE_S = 60.0
 PAGE_WAIT_S = 120.0
 POLL_S = 0.2
 _SHOWN = 10
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _ABOUT_THE_FILE = frozenset({400, 413, 415, 422})
 
 
@@ -74,6 +78,14 @@ class PathOrUrl(click.ParamType[Path | str]):
         return path
 
 
+def _media_type(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    """The media type in lower case, "" for none; anything else than type/subtype is a usage error."""
+    given = (value or "").strip().lower()
+    if value is not None and not _MEDIA_TYPE.fullmatch(given):
+        raise click.BadParameter(f"{value[:80]!r} is not type/subtype, such as text/x-log")
+    return given
+
+
 @click.command("add")
 @click.argument("paths", nargs=-1, required=True, type=PathOrUrl(), metavar="PATH-OR-URL...")
 @click.option(
@@ -81,8 +93,13 @@ class PathOrUrl(click.ParamType[Path | str]):
 )
 @click.option("--wait", is_flag=True, help="Return when everything is searchable (or failed).")
 @click.option("--prefix", help="Name to put before relative paths, in place of the folder's own name.")
+@click.option(
+    "--media-type", callback=_media_type, help="What the files are, where only a plug-in of the server reads that."
+)
 @json_option
-def command(paths: tuple[Path | str, ...], collection: str, wait: bool, prefix: str | None, as_json: bool) -> None:
+def command(
+    paths: tuple[Path | str, ...], collection: str, wait: bool, prefix: str | None, media_type: str, as_json: bool
+) -> None:
     """Add files, folders and pages of the web to a collection. Pages are fetched by the server, once.
 
     A document's id is made from its folder's name and relative path, so adding a folder again updates what changed and
@@ -93,9 +110,10 @@ def command(paths: tuple[Path | str, ...], collection: str, wait: bool, prefix: 
     from cli.client import ApiClient
 
     settings = read_settings()
+    _know_plugins(settings)
     with ApiClient(settings.url, patience_s=PATIENCE_S) as client, progress(wanted=not as_json) as bars:
         report = AddReport(collection, created=ensure_collection(client, collection))
-        _send(client, report, [path for path in paths if isinstance(path, Path)], prefix, bars)
+        _send(client, report, _found(report, paths, prefix, media_type), bars)
         for url in paths:
             if isinstance(url, str):
                 _add_page(client, report, url, wait=wait)
@@ -124,15 +142,33 @@ def ensure_collection(client: ApiClient, name: str) -> bool:
     return True
 
 
-def _send(client: ApiClient, report: AddReport, paths: Sequence[Path], prefix: str | None, bars: Progress) -> None:
-    from cli.files import FoundFile, find_files, slices
+def _know_plugins(settings: Settings) -> None:
+    """Takes what the further readers of the settings read. Their names are enough: none is imported here."""
+    from services.ingest.extract.plugins import parse_plugins
+    from services.ingest.extract.registry import use_plugins
+
+    try:
+        use_plugins(parse_plugins(settings.extractors))
+    except SettingsError as error:
+        raise click.UsageError(error.message) from error
+
+
+def _found(report: AddReport, paths: Sequence[Path | str], prefix: str | None, media_type: str) -> list[FoundFile]:
+    """The files of all paths; what is passed over is noted in the report."""
+    from cli.files import FoundFile, find_files
 
     files: list[FoundFile] = []
-    for found in find_files(paths, prefix):
+    for found in find_files([path for path in paths if isinstance(path, Path)], prefix, media_type):
         if isinstance(found, FoundFile):
             files.append(found)
         else:
             report.skipped.append(found)
+    return files
+
+
+def _send(client: ApiClient, report: AddReport, files: Sequence[FoundFile], bars: Progress) -> None:
+    from cli.files import slices
+
     done = 0
     for part in slices(files):
         _send_part(client, report, part)
@@ -149,7 +185,7 @@ def _send_part(client: ApiClient, report: AddReport, part: list[FoundFile]) -> N
     if not part:
         return
     try:
-        answer = client.add_files(report.collection, [(file.name, file.path) for file in part], new_token())
+        answer = client.add_files(report.collection, part, new_token())
     except OSError as error:  # it was there when the folder was looked through
         report.skipped.append(Skipped(str(error.filename), f"cannot be read: {error.strerror}", refused=True))
         _send_part(client, report, [file for file in part if str(file.path) != str(error.filename)])

@@ -34,6 +34,7 @@ def command(as_json: bool) -> None:
             if not check["ok"]:
                 click.echo(f"  {name}: {clean(check['detail'])}")
         _show_ingestion(ready.get("ingestion"))
+        _show_audit(ready.get("audit"))
         _show_collections(collections)
         _show_jobs(jobs)
     if ready["status"] != "ready":
@@ -52,6 +53,19 @@ def _show_ingestion(ingestion: Mapping[str, Any] | None) -> None:
     click.echo(f"  new documents are refused, {state}, searches go on:")
     for reason in ingestion["reasons"]:
         click.echo(f"    {clean(reason['detail'])}")
+
+
+def _show_audit(audit: Mapping[str, Any] | None) -> None:
+    """When the keeper last went over everything, and what it found."""
+    if not audit:
+        return
+    when = audit["ended_at"].partition(".")[0].replace("T", " ")
+    if not audit["found"]:
+        click.echo(f"  last audit {when} UTC: nothing found")
+        return
+    click.echo(f"  last audit {when} UTC: {audit['found']:,} found; `nearfield audit` looks closely, --repair heals:")
+    for finding in audit["findings"]:
+        click.echo(f"    {clean(finding)}")
 
 
 def _show_collections(collections: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What the kernel says about processes: who is alive, who is who, who belongs to a group.
+"""What the kernel says about processes: who is alive, and who is who.
 
 A pid alone is not a name: it is reused. A pid together with its start time (clock ticks since boot) is.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
-_STATE, _GROUP, _START = 0, 2, 19  # fields of /proc/PID/stat, counted from the one after the program's name
+_STATE, _START = 0, 19  # fields of /proc/PID/stat, counted from the one after the program's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,6 @@ def identify(pid: int) -> ProcessId | None:
 def is_running(process: ProcessId) -> bool:
     """Whether exactly this process is still there."""
     return identify(process.pid) == process
-
-
-def group_members(group: int) -> list[int]:
-    """The pids of a process group, zombies left out."""
-    members = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            fields = _stat(int(entry.name))
-            if fields is not None and fields[_STATE] != "Z" and int(fields[_GROUP]) == group:
-                members.append(int(entry.name))
-    return members
 
 
 def signal_group(group: int, number: int) -> bool:

@@ -146,7 +146,7 @@ class RunningAudit:
 def last_round(ledger: Ledger) -> tuple[int, tuple[str, ...]] | None:
     """When the keeper's last round of looking ended, ms since the epoch, and what it found; None before the first."""
     (found,) = ledger.link.read(lambda pipe: pipe.get(KEY))
-    if found is None:
-        return None
-    said = json.loads(found)
-    return int(said["at"]), tuple(said["findings"])
+    match json.loads(found) if found is not None else None:
+        case {"at": int(ended), "findings": [*findings]}:
+            return ended, tuple(str(finding) for finding in findings)
+    return None

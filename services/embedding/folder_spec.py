@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.embedding.builtin import SENTENCE_TRANSFORMERS
+from services.embedding.builtin import TRANSFORMER
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.spec import ModelSpec
 from services.errors import ModelError
@@ -58,7 +58,7 @@ def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
     prompts = settings.get("prompts") or {}
     return ModelSpec(
         name=name,
-        backend=SENTENCE_TRANSFORMERS,
+        family=TRANSFORMER,
         source=source,
         revision=revision,
         dim=_dimension(folder, modules, settings),

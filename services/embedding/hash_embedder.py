@@ -7,40 +7,24 @@ synonyms. It is deterministic over processes, machines and versions of Python.
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.builtin import HASH_SPEC
+from services.embedding.options import LoadOptions
+from services.embedding.protocol import Runtime
 from services.embedding.spec import ModelSpec
 from services.embedding.texts import prepare_texts
+from services.embedding.words import WordCounter, folded_words
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-_WORD = re.compile(r"\w+")
 _TRIGRAM_WEIGHT = 0.5
 _SHORT_WORD_CHARS = 3
 _SHORT_WORD_WEIGHT = 0.25
-
-
-class WordCounter:
-    """The hash embedder's tokens are words."""
-
-    @property
-    def fast(self) -> Tokenizer | None:
-        """None: there is no vocabulary."""
-        return None
-
-    def count(self, text: str) -> int:
-        """Words of ``text``."""
-        return len(_WORD.findall(text))
 
 
 class HashEmbedder:
@@ -50,6 +34,7 @@ class HashEmbedder:
 
     def __init__(self) -> None:
         self.spec: ModelSpec = HASH_SPEC
+        self.runtime = Runtime("numpy", "fp64", "sums of fixed random signs")
         self.tokens = WordCounter()
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -65,9 +50,13 @@ class HashEmbedder:
         return vectors
 
 
+def load_hash(spec: ModelSpec, folder: Path, options: LoadOptions) -> HashEmbedder:  # noqa: ARG001
+    """The family's loader: there is nothing to load."""
+    return HashEmbedder()
+
+
 def _text_vector(text: str, max_tokens: int) -> NDArray[np.float32]:
-    words = _WORD.findall(text)[:max_tokens]
-    folded = Counter(unicodedata.normalize("NFKC", word).casefold() for word in words)
+    folded = Counter(folded_words(text, max_tokens))
     total = np.zeros(HASH_SPEC.dim, dtype=np.float64)
     for word, count in folded.items():
         weight = _SHORT_WORD_WEIGHT if len(word) <= _SHORT_WORD_CHARS else 1.0

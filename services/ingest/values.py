@@ -78,6 +78,10 @@ class PageMark:
     number: int
 
 
+MAX_PARTS = 1_000
+"""Further parts of one document: each is cut into chunks by itself, however short it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extracted:
     """A document's plain text. Every offset in the product counts code points of ``text``.
@@ -85,6 +89,10 @@ class Extracted:
     ``title`` is what the document says of itself, "" when it says nothing; likewise ``author``, ``date`` (YYYY-MM-DD,
     or RFC 3339 with a time) and ``language`` (ISO 639-1). ``headings``, ``pages`` and ``blocks`` are in order of
     ``start``; what stands in no block is a paragraph.
+
+    ``parts`` are the offsets, ascending and at most ``MAX_PARTS``, at which another document begins within this one (an
+    attachment, a file of an archive): no chunk and no overlap reaches from one part into the next. What stands before
+    the first offset is a part, too.
     """
 
     text: str
@@ -96,3 +104,4 @@ class Extracted:
     author: str = ""
     date: str = ""
     language: str = ""
+    parts: tuple[int, ...] = ()

@@ -16,7 +16,6 @@ Body = bytes | BinaryIO
 """Bytes, or a seekable binary file from position 0 to its end. Who opened the file closes it."""
 
 BLOCK_BYTES = 1024 * 1024
-HEAD_BYTES = 64 * 1024
 
 
 def body_size(body: Body) -> int:
@@ -43,14 +42,6 @@ def body_sha256(body: Body) -> bytes:
     for block in body_blocks(body):
         hasher.update(block)
     return hasher.digest()
-
-
-def body_head(body: Body, size: int = HEAD_BYTES) -> bytes:
-    """The first ``size`` bytes, or all there are."""
-    if isinstance(body, bytes):
-        return body[:size]
-    body.seek(0)
-    return body.read(size)
 
 
 def body_bytes(body: Body) -> bytes:

@@ -85,17 +85,10 @@ class EnvelopeStore:
             raise form.damaged("a document's bytes do not match their checksum", reference)
         return form.stored_document(data[: head.meta_bytes], data[head.meta_bytes :])
 
-    def open_body(self, reference: str) -> io.BufferedReader:
-        """A document's body as a seekable reader that keeps a block in memory; verified before it is returned.
-
-        The caller closes it. Raises as ``read``.
-        """
-        return self._verified(reference)[1]
-
     def open_document(self, reference: str) -> StoredDocument:
-        """As ``read``, with the body as an open file instead of bytes: for what may be too large for memory.
+        """As ``read``, with the body as an open seekable file instead of bytes: for what may be too large for memory.
 
-        The caller closes the body. Raises as ``read``.
+        It keeps a block of it at a time. The caller closes the body. Raises as ``read``.
         """
         meta, body = self._verified(reference)
         return form.stored_document(meta, body)

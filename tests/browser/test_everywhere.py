@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -127,3 +128,15 @@ def test_errors_are_pages_that_lead_on(open_page: Opener, watch: Watch) -> None:
     expect(page.get_by_role("heading", name="This page cannot be opened that way")).to_be_visible()
     page.get_by_role("link", name="Go to the search").click()
     expect(page.locator("#q")).to_be_visible()
+
+
+def test_the_api_page_follows_the_scheme_too(open_page: Opener) -> None:
+    seen = {}
+    for scheme in ("light", "dark"):
+        page = open_page("/docs", color_scheme=scheme)
+        expect(page.locator(".swagger-ui .info .title")).to_be_visible()
+        look = "(e) => [getComputedStyle(document.body).backgroundColor, getComputedStyle(e).color]"
+        seen[scheme] = page.locator(".swagger-ui .info .title").evaluate(look)
+    assert [ground for ground, _ in seen.values()] == ["rgb(250, 250, 247)", "rgb(17, 21, 22)"]
+    light, dark = (sum(map(int, re.findall(r"\d+", text)[:3])) for _, text in seen.values())
+    assert light < 300 < 500 < dark

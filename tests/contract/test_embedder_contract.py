@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.embedding.builtin import BUILTIN_SPECS, SENTENCE_TRANSFORMERS
+from services.embedding.builtin import BUILTIN_SPECS, TRANSFORMER
+from services.embedding.options import LoadOptions
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
 from services.embedding.vectors import check_vectors
 from services.errors import InvalidInput
-from tests.models import build_tiny_model, registry
+from tests.families import BUILDERS, build
+from tests.models import registry
 
-TINY = "a folder"
 TEXTS = [
     "compress a file before it is sent",
     "make the file smaller, then send it",
@@ -32,20 +33,27 @@ TEXTS = [
 
 
 def _parameter(name: str) -> object:
-    needs_torch = name == TINY or BUILTIN_SPECS[name].backend == SENTENCE_TRANSFORMERS
+    needs_torch = BUILDERS[name][1] if name in BUILDERS else BUILTIN_SPECS[name].family == TRANSFORMER
     marks = [pytest.mark.model, pytest.mark.xdist_group("model")] if needs_torch else []
     return pytest.param(name, marks=marks, id=name.replace(" ", "-"))
 
 
 @pytest.fixture(scope="module")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A model of a family by what it is called in ``BUILDERS``, built once."""
+    names: dict[str, str] = {}
+
+    def get(name: str) -> str:
+        if name not in names:
+            names[name] = build(name, tmp_path_factory.mktemp("model"))
+        return names[name]
+
+    return get
 
 
-@pytest.fixture(params=[_parameter(name) for name in (*ModelRegistry().names(), TINY)])
-def embedder(request: pytest.FixtureRequest) -> Embedder:
-    name = str(request.getfixturevalue("tiny_folder")) if request.param == TINY else request.param
-    return registry().load(name)
+@pytest.fixture(params=[_parameter(name) for name in (*BUILTIN_SPECS, *BUILDERS)])
+def embedder(request: pytest.FixtureRequest, built: Callable[[str], str]) -> Embedder:
+    return registry().load(built(request.param) if request.param in BUILDERS else request.param)
 
 
 def _furthest(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
@@ -69,23 +77,23 @@ def test_row_i_belongs_to_text_i_whatever_stands_around_it(embedder: Embedder) -
     together = embedder.embed_documents(TEXTS)
     alone = np.concatenate([embedder.embed_documents([text]) for text in TEXTS])
     backwards = embedder.embed_documents(TEXTS[::-1])[::-1]
-    assert _furthest(together, alone) < 1e-5
-    assert _furthest(together, backwards) < 1e-5
-    assert _furthest(together[2], together[9]) < 1e-5
+    assert _furthest(together, alone) < embedder.runtime.tolerance
+    assert _furthest(together, backwards) < embedder.runtime.tolerance
+    assert _furthest(together[2], together[9]) < embedder.runtime.tolerance
     assert _furthest(together[0], together[2]) > 1e-3
 
 
 def test_loading_again_gives_the_same_vectors(embedder: Embedder) -> None:
-    again = ModelRegistry(threads=1, batch_tokens=64).load(embedder.spec.name)
+    again = ModelRegistry(LoadOptions(threads=1, batch_tokens=64)).load(embedder.spec.name)
     assert again is not embedder
     assert again.spec == embedder.spec
-    assert _furthest(again.embed_documents(TEXTS), embedder.embed_documents(TEXTS)) < 1e-5
+    assert _furthest(again.embed_documents(TEXTS), embedder.embed_documents(TEXTS)) < embedder.runtime.tolerance
 
 
 def test_what_lies_beyond_the_limit_does_not_count(embedder: Embedder) -> None:
     long = "word " * (embedder.spec.max_tokens + 50)
     vectors = embedder.embed_documents([long, long + "something else entirely"])
-    assert _furthest(vectors[0], vectors[1]) < 1e-5
+    assert _furthest(vectors[0], vectors[1]) < embedder.runtime.tolerance
     assert embedder.tokens.count(long) >= embedder.spec.max_tokens
 
 
@@ -116,4 +124,4 @@ def test_threads_may_call_at_once(embedder: Embedder) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda turn: embedder.embed_documents(TEXTS[turn:] + TEXTS[:turn]), range(8)))
     for turn, vectors in enumerate(answers):
-        assert _furthest(np.roll(vectors, turn, axis=0), expected) < 1e-5
+        assert _furthest(np.roll(vectors, turn, axis=0), expected) < embedder.runtime.tolerance

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tests.apiapp import Api, make_api
 from tests.conftest import RedisPair
-from web import shapes
+from web import health_shapes, shapes
 from web.app import ROUTERS
 from web.endpoint import Endpoint
 from web.errors import PROBLEM_TYPE
@@ -106,7 +106,7 @@ def test_request_models_refuse_what_the_document_does_not_name(document: dict[st
 
 def _strict(shape: Any) -> Any:
     """The same shape, refusing members it does not name, inside as well."""
-    for found in vars(shapes).values():
+    for found in (*vars(shapes).values(), *vars(health_shapes).values()):
         if isinstance(found, type) and hasattr(found, "__total__"):
             found.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined]
     return TypeAdapter(shape)
@@ -159,7 +159,7 @@ def test_answers_are_what_the_document_says(api: Api) -> None:
 def test_the_shapes_are_held_strictly() -> None:
     """That the check above can fail."""
     with pytest.raises(ValidationError):
-        _strict(shapes.AliveShape).validate_python({"status": "alive", "more": 1})
+        _strict(health_shapes.AliveShape).validate_python({"status": "alive", "more": 1})
     with pytest.raises(ValidationError):
         _strict(shapes.CollectionsShape).validate_python({"items": [{}], "next_cursor": None})
 

@@ -102,7 +102,9 @@ def test_files_of_each_kind(shop: Workshop) -> None:
         "notes/dir/cp1252.txt": "cp1252.txt",
     }
     assert shop.services.documents.text(records["notes/a.html"]) == "words about sailing"
-    assert shop.services.documents.original(records["notes/a.html"]) == (files[2].body, "text/html", "a.html")
+    original = shop.services.documents.original(records["notes/a.html"])
+    assert (original.size, original.media_type, original.file_name) == (len(files[2].body), "text/html", "a.html")
+    assert original.read() == files[2].body
     assert records["notes/dir/cp1252.txt"].warnings == ("not UTF-8: read as cp1252",)
     assert shop.search("music")[0].passage.heading == "Part"
     assert [hit.title for hit in shop.search("law", filter={"field": "year", "lt": 2000})] == ["Object title"]

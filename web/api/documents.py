@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import flask
-from werkzeug.utils import send_file
 
 from services.errors import NotFound
 from services.ledger.finding import Wanted
 from services.ledger.values import DocumentKind, DocumentRecord, DocumentState
 from web.api.jobs import retried
 from web.body import json_response
+from web.download import attachment
 from web.endpoint import API_PREFIX, Answer, Router
 from web.present import document_json
 from web.schemas import DocumentsQuery
@@ -89,8 +87,7 @@ def get_original(name: str, document_id: str) -> flask.Response:
     state = web_state()
     collection = state.collection(name)
     record = find_document(state, collection.id, collection.name, document_id)
-    body, media_type, file_name = state.services.documents.original(record)
-    return attachment(body, media_type, file_name)
+    return attachment(state.services.documents.original(record))
 
 
 @routes.route(
@@ -125,18 +122,3 @@ def find_document(state: WebState, collection_id: str, name: str, document_id: s
             pointer="/document_id",
         )
     return record
-
-
-def attachment(body: bytes, media_type: str, file_name: str) -> flask.Response:
-    """A download that no browser renders, under the name it came with (RFC 6266 for names beyond ASCII)."""
-    response = flask.make_response(
-        send_file(
-            BytesIO(body),
-            flask.request.environ,
-            mimetype=media_type or "application/octet-stream",
-            as_attachment=True,
-            download_name=file_name.rpartition("/")[2] or "document",
-        )
-    )
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'; frame-ancestors 'none'"
-    return response

@@ -8,13 +8,19 @@ import flask
 from redis.exceptions import RedisError
 
 from services.admission.policy import Standing
+from services.audit.running import last_round
 from services.errors import NearfieldError
+from services.ledger.ledger import Ledger
 from services.redis_clients import Client
 from web.body import json_response
 from web.endpoint import Answer, Router
-from web.shapes import AliveShape, CheckShape, IngestionShape, ReadyShape, VersionShape
+from web.health_shapes import AliveShape, AuditShape, CheckShape, IngestionShape, ReadyShape, VersionShape
+from web.present import rfc3339
 from web.state import web_state
 from web.warmup import ModelState
+
+SHOWN_FINDINGS = 20
+"""Of what the audit found; `nearfield audit` tells all."""
 
 routes = Router("health", prefix="")
 
@@ -43,7 +49,8 @@ def alive() -> flask.Response:
 def ready() -> flask.Response:
     """For a load balancer: ledger, index and the default model.
 
-    A shortage of room is told beside them: searches go on, so it does not make the process unready.
+    A shortage of room and what the keeper's audit found are told beside them: searches go on, so neither makes the
+    process unready.
     """
     state = web_state()
     checks: dict[str, CheckShape] = {
@@ -55,6 +62,7 @@ def ready() -> flask.Response:
         "status": "ready",
         "checks": checks,
         "ingestion": ingestion_json(state.services.admission.standing()),
+        "audit": _audit(state.services.ledger) if checks["ledger"]["ok"] else None,
     }
     if not all(check["ok"] for check in checks.values()):
         only_loading = checks["ledger"]["ok"] and checks["index"]["ok"] and state.warmup.state is ModelState.LOADING
@@ -81,6 +89,18 @@ def ingestion_json(standing: Standing) -> IngestionShape:
             {"resource": shortage.resource.value, "detail": shortage.sentence} for shortage in standing.shortages
         ],
     }
+
+
+def _audit(ledger: Ledger) -> AuditShape | None:
+    """The last round of the running audit; None when there was none or it cannot be read, which is no failure here."""
+    try:
+        last = last_round(ledger)
+    except (RedisError, NearfieldError, OSError, ValueError):
+        return None
+    if last is None:
+        return None
+    ended_ms, findings = last
+    return {"ended_at": rfc3339(ended_ms), "found": len(findings), "findings": list(findings[:SHOWN_FINDINGS])}
 
 
 def _ping(client: Client, name: str) -> CheckShape:

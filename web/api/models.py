@@ -27,7 +27,7 @@ def list_models() -> flask.Response:
         items.append(
             {
                 "name": name,
-                "backend": spec.backend,
+                "family": spec.family,
                 "dimensions": spec.dim,
                 "max_tokens": spec.max_tokens,
                 "licence": spec.licence,

@@ -15,7 +15,7 @@ from services.collections.values import Collection
 from services.errors import NearfieldError, NotFound
 from services.ledger.values import DocumentKind, DocumentRecord, DocumentState
 from services.wiring import Services
-from web.api.documents import attachment
+from web.download import attachment
 from web.errors import Problem
 from web.pages.document_form import request_id
 from web.pages.errors import current_problem
@@ -85,8 +85,7 @@ class DocumentPages:
         """What was given, byte for byte, always as a download: it is never shown as a page of this server."""
         found = web_state().collection(collection)
         record = self._record(found, flask.request.args.get("id", ""))
-        body, media_type, name = self._services.documents.original(record)
-        return attachment(body, media_type, name)
+        return attachment(self._services.documents.original(record))
 
     def delete(self, collection: str) -> Response:
         """Deletes the document."""

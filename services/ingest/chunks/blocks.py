@@ -12,6 +12,7 @@ document's own. It takes a quarter of a chunk at most, else the parts go without
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,8 @@ Positions = NDArray[np.int64]
 def map_blocks(extracted: Extracted, tokens: TokenMap, *, max_tokens: int, max_chars: int) -> BlockMap | None:
     """The blocks of a text, measured; None where it has none but paragraphs.
 
-    Blank ones are passed over, and those that overlap the one before or reach beyond the text.
+    Blank ones are passed over, and those that overlap the one before or reach beyond the text or its part: so where a
+    part begins, nothing is inside a block.
 
     Args:
         extracted: the text.
@@ -42,7 +44,7 @@ def map_blocks(extracted: Extracted, tokens: TokenMap, *, max_tokens: int, max_c
     for block in extracted.blocks:
         if block.kind is not BlockKind.PARAGRAPH and end <= block.start < block.end <= len(text):
             start = past_blanks(text, block.start, block.end)
-            if start < block.end:
+            if start < block.end and not _holds_any(extracted.parts, start, block.end):
                 end = block.end
                 spans.extend((start, end, past_blanks(text, end, len(text))))
                 kinds.append(_KINDS.index(block.kind))
@@ -170,6 +172,11 @@ class BlockMap:
             before, after = tokens.before(np.array([start, line_end])).tolist()
             if 0 < after - before <= limit:
                 self._headers[number] = line_end, after - before
+
+
+def _holds_any(positions: Sequence[int], start: int, end: int) -> bool:
+    """Whether any of the ascending ``positions`` lies strictly inside (start, end)."""
+    return bisect_right(positions, start) < bisect_left(positions, end)
 
 
 def _glued_starts(text: str, starts: Positions, headings: Sequence[Heading]) -> Positions:

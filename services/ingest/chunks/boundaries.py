@@ -45,6 +45,11 @@ def section_cuts(headings: Sequence[Heading], end: int) -> list[int]:
     return sorted({heading.start for heading in headings if 0 < heading.start < end})
 
 
+def part_cuts(parts: Sequence[int], end: int) -> list[int]:
+    """Where a further part of the document begins (``Extracted.parts``) within a text that ends at ``end``."""
+    return sorted({part for part in parts if 0 < part < end})
+
+
 def past_blanks(text: str, start: int, end: int) -> int:
     """The first position from ``start`` on that is not white space, or ``end``."""
     while start < end and text[start].isspace():

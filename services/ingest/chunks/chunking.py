@@ -82,7 +82,7 @@ class Chunker:
         """The chunks of a document, in order; a document without text has one empty chunk that carries its title.
 
         Args:
-            extracted: its text, headings and blocks.
+            extracted: its text, headings, blocks and parts; a chunk is of one part, save with strategy "none".
             title: what stands before every chunk when it is embedded.
             tick: called on progress.
         """
@@ -92,7 +92,7 @@ class Chunker:
         if self._whole:
             return [self._first_piece(text, title)]
         title, title_tokens = self._shortened(title, self._budget // _TITLE_SHARE)
-        paths = HeadingPaths(text, extracted.headings, title)
+        paths = HeadingPaths(text, extracted.headings, title, extracted.parts)
         heading_room = min(self._counter.count(paths.longest()), self._budget // _HEADING_SHARE)
         room = max(self._budget - title_tokens - heading_room, _MIN_TEXT_TOKENS)
         overlap = min(self._overlap, room // 2)
@@ -102,7 +102,7 @@ class Chunker:
         blocks = map_blocks(extracted, tokens, max_tokens=limits.tokens, max_chars=limits.chars)
         sheet = _Sheet(text, title, paths, blocks)
         tick()
-        for start, end in cut(text, extracted.headings, tokens, limits, blocks):
+        for start, end in cut(text, extracted.headings, tokens, limits, blocks, extracted.parts):
             self._add(pieces, sheet, start, end)
             if len(pieces) % _PIECES_PER_TICK == 0:
                 tick()

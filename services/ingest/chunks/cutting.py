@@ -7,12 +7,15 @@ chunks from the front); sections of less than about a quarter of a chunk share o
 
 Inside a marked block that fits into a chunk no cut is offered at all (``blocks.py``); a text without marks takes the
 same path as if there were no such thing.
+
+Where another part of the document begins (an attachment of a mail) the cut is *hard*: it is made whatever it costs, and
+nothing before it is repeated behind it. Short parts would else share a chunk, like short sections.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, chain, pairwise
 
@@ -20,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.chunks.blocks import BlockMap
-from services.ingest.chunks.boundaries import Cut, find_cuts, glue, section_cuts
+from services.ingest.chunks.boundaries import Cut, find_cuts, glue, part_cuts, section_cuts
 from services.ingest.chunks.token_map import TokenMap
 from services.ingest.values import Heading
 
@@ -45,25 +48,40 @@ class _Place:
     """A position at which a piece may begin (or the text ends); ``tokens`` begin before it.
 
     ``repeated`` tokens of a table's first line are embedded again with a piece that begins here, if there is room: for
-    their sake fewer rows go into a piece, but no row is cut.
+    their sake fewer rows go into a piece, but no row is cut. No piece reaches over a ``hard`` place.
     """
 
     position: int
     kind: Cut
     tokens: int
     repeated: int = 0
+    hard: bool = False
 
 
 def cut(
-    text: str, headings: Sequence[Heading], tokens: TokenMap, limits: Limits, blocks: BlockMap | None = None
+    text: str,
+    headings: Sequence[Heading],
+    tokens: TokenMap,
+    limits: Limits,
+    blocks: BlockMap | None = None,
+    parts: Sequence[int] = (),
 ) -> list[tuple[int, int]]:
-    """Ranges that cover ``text`` in order, each within the limits; with overlap, they begin inside the one before."""
-    places = _Places(text, headings, tokens, limits, blocks).choices()
+    """Ranges that cover ``text`` in order, each within the limits; with overlap, they begin inside the one before.
+
+    Args:
+        text: the whole text.
+        headings: of it.
+        tokens: of it.
+        limits: of a range.
+        blocks: what is kept whole; of the same text and parts.
+        parts: positions that no range reaches over, with or without overlap.
+    """
+    places = _Places(text, headings, tokens, limits, blocks).choices(part_cuts(parts, len(text)))
     chosen = _cheapest(places, limits)
     ranges = []
     for before, here, after in zip([chosen[0], *chosen], chosen, chosen[1:], strict=False):
         start = here.position
-        if limits.overlap and here.tokens and here.kind is not Cut.SECTION:
+        if limits.overlap and here.tokens and here.kind is not Cut.SECTION:  # as every hard place is
             lowest = max(tokens.position(max(here.tokens - limits.overlap, 0)), before.position)
             repeat_from = blocks.repeat_from if blocks is not None else partial(_repeat_from, text)
             start = repeat_from(lowest, here.position)
@@ -84,12 +102,19 @@ class _Places:
         self._sections = section_cuts(headings, len(text))
         self._is_glued = glue(text, headings)
 
-    def choices(self) -> list[_Place]:
-        """The places, ascending, the beginning and the end of the text included."""
+    def choices(self, hard: Sequence[int] = ()) -> list[_Place]:
+        """The places, ascending, the beginning and the end of the text included.
+
+        Args:
+            hard: positions strictly inside the text and in no block, ascending.
+        """
         sections = np.array([0, *self._sections, len(self._text)], np.int64)
         if self._blocks is not None:
             sections = self._blocks.allowed(sections, Cut.SECTION)
-        places = _thinned(_Place(0, Cut.SECTION, 0), self._as_places(sections[1:], Cut.SECTION), self._limits)
+        given = self._as_places(sections[1:], Cut.SECTION)
+        if hard:
+            given = self._with_hard(sections[1:], hard)
+        places = _thinned(_Place(0, Cut.SECTION, 0), given, self._limits)
         for kind in Cut:
             if kind is Cut.ANYWHERE and self._blocks is not None:  # what a whole block still keeps too long
                 for last in (Cut.LINE, Cut.WORD):
@@ -97,6 +122,11 @@ class _Places:
             if kind is not Cut.SECTION:
                 places = self._refined(places, kind, keep_whole=True)
         return places
+
+    def _with_hard(self, sections: NDArray[np.int64], hard: Sequence[int]) -> Iterator[_Place]:
+        known = frozenset(hard)
+        for place in self._as_places(np.union1d(sections, np.array(hard, np.int64)), Cut.SECTION):
+            yield replace(place, hard=True) if place.position in known else place
 
     def _refined(self, places: Sequence[_Place], kind: Cut, *, keep_whole: bool) -> list[_Place]:
         refined = [places[0]]
@@ -131,7 +161,7 @@ class _Places:
 
 
 def _thinned(first: _Place, places: Iterable[_Place], limits: Limits) -> list[_Place]:
-    """``first`` and ``places`` without those that lie closer together than is worth a choice; the last one stays.
+    """``first`` and ``places`` without those closer together than is worth a choice; hard ones and the last one stay.
 
     Bounds the work of ``_cheapest``: text without sentences may offer a place at every second character.
     """
@@ -141,7 +171,7 @@ def _thinned(first: _Place, places: Iterable[_Place], limits: Limits) -> list[_P
         if place is None:
             break
         near = place.tokens - kept[-1].tokens < spacing
-        if following is None or not near or not _fits(kept[-1], following, limits):
+        if place.hard or following is None or not near or not _fits(kept[-1], following, limits):
             kept.append(place)
     return kept
 
@@ -159,6 +189,8 @@ def _cheapest(places: Sequence[_Place], limits: Limits) -> list[_Place]:
     costs, before = [0.0] * count, [0] * count
     low = 0
     for end in range(1, count):
+        if places[end - 1].hard:
+            low = end - 1
         while low < end - 1 and not _fits(places[low], places[end], limits):
             low += 1
         best, best_start = float("inf"), end - 1

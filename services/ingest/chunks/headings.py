@@ -14,15 +14,23 @@ _MAX_DEPTH = 6
 
 
 class HeadingPaths:
-    """Answers which headings stand above a position. A heading that repeats the title is left out."""
+    """Answers which headings stand above a position. A heading that repeats the title is left out.
 
-    def __init__(self, text: str, headings: Sequence[Heading], title: str) -> None:
+    Args:
+        text: the whole text.
+        headings: of it, in order.
+        title: of the document.
+        parts: where further parts of it begin; a heading announces nothing beyond the end of its own.
+    """
+
+    def __init__(self, text: str, headings: Sequence[Heading], title: str, parts: Sequence[int] = ()) -> None:
+        begins = frozenset(parts)
         self._headings = headings
         self._starts = [heading.start for heading in headings]
         self._above: list[int] = []  # for each heading the one it stands under, -1 for none
         self._title = title.casefold()
         self._bare = [
-            not text[a.end : b.start].strip() for a, b in pairwise(headings)
+            b.start not in begins and not text[a.end : b.start].strip() for a, b in pairwise(headings)
         ]  # another heading follows at once
         open_headings: list[int] = []
         for number, heading in enumerate(headings):

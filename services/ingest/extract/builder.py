@@ -1,8 +1,8 @@
-"""Puts an extracted text together block by block and keeps the offsets of headings, pages and blocks."""
+"""Puts an extracted text together block by block and keeps the offsets of headings, pages, blocks and parts."""
 
 from __future__ import annotations
 
-from services.ingest.values import Block, BlockKind, Heading, PageMark
+from services.ingest.values import MAX_PARTS, Block, BlockKind, Heading, PageMark
 
 
 class TextBuilder:
@@ -12,9 +12,11 @@ class TextBuilder:
         self._parts: list[str] = []
         self._length = 0
         self._page: int | None = None
+        self._is_part_due = False
         self.headings: list[Heading] = []
         self.pages: list[PageMark] = []
         self.blocks: list[Block] = []
+        self.parts: list[int] = []
 
     def __len__(self) -> int:
         """Code points so far."""
@@ -34,6 +36,9 @@ class TextBuilder:
             self.pages.append(PageMark(self._length, self._page))
             self._page = None
         start = self._length
+        if self._is_part_due:
+            self.mark_part(start)
+            self._is_part_due = False
         self._append(block)
         if kind is not BlockKind.PARAGRAPH:
             self.blocks.append(Block(start, self._length, kind))
@@ -49,6 +54,21 @@ class TextBuilder:
     def begin_page(self, number: int) -> None:
         """What is added next stands on page ``number``; a page without text leaves no mark."""
         self._page = number
+
+    def begin_part(self) -> None:
+        """What is added next, up to the next such call, is a document of its own: no chunk reaches over its edge.
+
+        The first thing in the text needs no mark, and nothing added leaves none.
+        """
+        self._is_part_due = True
+
+    def mark_part(self, start: int) -> None:
+        """Another part begins at code point ``start``.
+
+        Ignored at the very beginning, not behind the part before, and after ``MAX_PARTS``: the rest is then one part.
+        """
+        if start > (self.parts[-1] if self.parts else 0) and len(self.parts) < MAX_PARTS:
+            self.parts.append(start)
 
     def text(self) -> str:
         """Everything so far."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from services.errors import InvalidInput
 from services.ingest.cleaning import clean_text
 from services.ingest.extract.ooxml import dublin_core
-from services.ingest.extract.properties import Properties
+from services.ingest.extract.properties import SelfDescription
 from services.ingest.extract.safe_xml import Element, local_name, parse_xml
 from services.ingest.extract.zip_guard import GuardedZip, damaged, open_zip
 
@@ -29,7 +29,7 @@ class Book:
     package: GuardedZip
     chapters: Sequence[str]
     labels: Mapping[str, str]
-    properties: Properties
+    properties: SelfDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def open_book(body: bytes) -> Book:
         # A chapter that stands twice in the order of reading is read once.
         tuple(dict.fromkeys(chapters)),
         _labels(package, items.values()),
-        dublin_core(inner) if inner is not None else Properties(),
+        dublin_core(inner) if inner is not None else SelfDescription(),
     )
 
 

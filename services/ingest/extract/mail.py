@@ -142,6 +142,7 @@ def _read(message: Message, nest: Nest) -> Extracted:
         date=date,
         # An attachment's language is not the mail's, save of a mail that says nothing.
         language=detect_language(said or builder.text()) if nest.depth == 0 else "",
+        parts=tuple(builder.parts),
     )
 
 

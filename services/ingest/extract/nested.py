@@ -1,7 +1,8 @@
 """Attachments: documents inside a document, read in the same child and within the same limits.
 
-Each follows the text of its mail under a heading with its name. What cannot be read is a warning, never the end of the
-mail: a message with 100 attachments, or with messages 50 deep, costs what the limits allow.
+Each follows the text of its mail under a heading with its name, and is a part of its own: no chunk holds the end of one
+and the beginning of the next. What cannot be read is a warning, never the end of the mail: a message with 100
+attachments, or with messages 50 deep, costs what the limits allow.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ class Nest:
         for warning in extracted.warnings:
             self.warn(f"attachment {name!r}: {warning}")
         self.spent.chars += len(extracted.text)
+        builder.begin_part()
         builder.add_heading(name, level)
         append_extracted(builder, extracted, below=level)
 
@@ -134,11 +136,20 @@ class Nest:
                 self.warn(f"attachment {_shown(name)!r} was not read: {error.message[:300]}")
             else:
                 inside.add(builder, name, content, level=1)
-        return Extracted(builder.text(), headings=tuple(builder.headings), blocks=tuple(builder.blocks))
+        return Extracted(
+            builder.text(),
+            headings=tuple(builder.headings),
+            blocks=tuple(builder.blocks),
+            parts=tuple(builder.parts),
+        )
 
 
 def append_extracted(builder: TextBuilder, extracted: Extracted, *, below: int = 0) -> None:
-    """Appends a text with its headings, ``below`` levels lower, and its blocks; pages belong to another document."""
+    """Appends a text with its headings, ``below`` levels lower, its blocks and its parts.
+
+    Its pages are left out: they belong to another document. What is added behind a text that has parts belongs to the
+    last of them, unless ``begin_part`` is called before.
+    """
     body = extracted.text.strip("\n").rstrip()
     if not body.strip():
         return
@@ -153,6 +164,9 @@ def append_extracted(builder: TextBuilder, extracted: Extracted, *, below: int =
     for block in extracted.blocks:
         if block.start in inside and block.kind is not BlockKind.PARAGRAPH:
             builder.blocks.append(Block(block.start + shift, min(block.end, inside[-1]) + shift, block.kind))
+    for part in extracted.parts:
+        if cut < part < inside[-1]:
+            builder.mark_part(part + shift)
 
 
 def _shown(name: str) -> str:

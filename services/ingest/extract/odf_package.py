@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from services.errors import InvalidInput
-from services.ingest.extract.properties import Properties, clean_property, clean_title, iso_date, language_code
+from services.ingest.extract.properties import SelfDescription, clean_property, clean_title, iso_date, language_code
 from services.ingest.extract.safe_xml import local_name, parse_xml
 from services.ingest.extract.zip_guard import GuardedZip, damaged, open_zip
 
@@ -31,21 +31,21 @@ def open_odf(body: bytes) -> GuardedZip:
     return package
 
 
-def odf_properties(package: GuardedZip) -> Properties:
+def odf_properties(package: GuardedZip) -> SelfDescription:
     """Title, author, date and language from meta.xml; damage there does not matter."""
     if _META not in package:
-        return Properties()
+        return SelfDescription()
     try:
         root = parse_xml(package.read(_META), what=_META)
     except InvalidInput:
-        return Properties()
+        return SelfDescription()
     meta = next((node for node in root.iter("{*}meta") if node is not root), None)
     if meta is None:
-        return Properties()
+        return SelfDescription()
     values: dict[str, str] = {}
     for node in meta:
         values.setdefault(local_name(node), "".join(node.itertext()))
-    return Properties(
+    return SelfDescription(
         clean_title(values.get("title")),
         clean_property(values.get("initial-creator") or values.get("creator")),
         iso_date(values.get("creation-date") or values.get("date")),

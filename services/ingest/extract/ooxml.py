@@ -13,7 +13,7 @@ from io import BytesIO
 
 from services.errors import InvalidInput
 from services.ingest.extract.ole_guard import OLE_MAGIC
-from services.ingest.extract.properties import Properties, clean_property, clean_title, iso_date, language_code
+from services.ingest.extract.properties import SelfDescription, clean_property, clean_title, iso_date, language_code
 from services.ingest.extract.safe_xml import Element, local_name, parse_xml
 from services.ingest.extract.zip_guard import GuardedZip, damaged, open_zip
 
@@ -81,23 +81,23 @@ def main_part(package: GuardedZip, usual: str) -> str:
     raise damaged(f"its main part {usual!r} is missing, so it is no document of this kind or was cut off")
 
 
-def core_properties(package: GuardedZip) -> Properties:
+def core_properties(package: GuardedZip) -> SelfDescription:
     """Title, author, date and language from docProps/core.xml; damage there does not matter."""
     name = next((r.target for r in relations(package, "").values() if r.kind == "core-properties"), "docProps/core.xml")
     if name not in package:
-        return Properties()
+        return SelfDescription()
     try:
         return dublin_core(parse_xml(package.read(name), what=name))
     except InvalidInput:
-        return Properties()
+        return SelfDescription()
 
 
-def dublin_core(root: Element) -> Properties:
+def dublin_core(root: Element) -> SelfDescription:
     """The properties among the children of ``root``, by their Dublin Core names."""
     values: dict[str, str] = {}
     for node in root:
         values.setdefault(local_name(node), "".join(node.itertext()))
-    return Properties(
+    return SelfDescription(
         clean_title(values.get("title")),
         clean_property(values.get("creator")),
         iso_date(values.get("created") or values.get("date") or values.get("modified")),

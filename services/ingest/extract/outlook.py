@@ -144,6 +144,7 @@ def _read(message: _Part, nest: Nest) -> Extracted:
         author=sender,
         date=date,
         language=detect_language(said or builder.text()) if nest.depth == 0 else "",
+        parts=tuple(builder.parts),
     )
 
 

@@ -30,7 +30,7 @@ _YEARS = range(1800, 2200)
 
 
 @dataclass(frozen=True, slots=True)
-class Properties:
+class SelfDescription:
     """What a document says of itself, each "" when it says nothing usable."""
 
     title: str = ""
@@ -39,7 +39,9 @@ class Properties:
     language: str = ""
 
 
-def finish(builder: TextBuilder, properties: Properties, *, what: str, warnings: tuple[str, ...] = ()) -> Extracted:
+def finish(
+    builder: TextBuilder, properties: SelfDescription, *, what: str, warnings: tuple[str, ...] = ()
+) -> Extracted:
     """The result of an extractor.
 
     Raises:

@@ -87,17 +87,6 @@ def extractor_of(media_type: str) -> Extractor:
     return _EXTRACTORS[media_type]
 
 
-def load_all() -> None:
-    """Imports every extractor: what a fork server does before it serves."""
-    from services.ingest.extract.html_main import load_library
-    from services.ingest.extract.language import load_model
-
-    for media_type in readable_types():
-        extractor_of(media_type)
-    load_library()
-    load_model()
-
-
 def require_readable(media_type: str, *, pointer: str | None = None) -> None:
     """Refuses a media type without an extractor.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.errors import InvalidInput
-from services.ingest.extract.properties import Properties, clean_property, clean_title, finish, iso_date
+from services.ingest.extract.properties import SelfDescription, clean_property, clean_title, finish, iso_date
 from services.ingest.extract.rtf_reader import RtfReader
 from services.ingest.extract.rtf_tokens import tokens
 from services.ingest.extract.types import Tick
@@ -33,7 +33,7 @@ def extract_rtf(body: bytes, tick: Tick) -> Extracted:
     cut_off = reader.is_open
     reader.end()
     told = reader.information
-    properties = Properties(
+    properties = SelfDescription(
         clean_title(told.get("title")), clean_property(told.get("author")), iso_date(told.get("creatim"))
     )
     warnings = ("the file ends in the middle of the document: it may be cut off",) if cut_off else ()

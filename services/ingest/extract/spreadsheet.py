@@ -7,7 +7,7 @@ from services.ingest.extract.odf_package import CONTENT, odf_properties, open_od
 from services.ingest.extract.ods_rows import ods_sheets
 from services.ingest.extract.ole_guard import refuse_circles
 from services.ingest.extract.ooxml import core_properties, open_package, refuse_encrypted
-from services.ingest.extract.properties import Properties, finish
+from services.ingest.extract.properties import SelfDescription, finish
 from services.ingest.extract.sheets import write_sheets
 from services.ingest.extract.types import Tick
 from services.ingest.extract.xls_rows import xls_sheets
@@ -24,7 +24,7 @@ def extract_spreadsheet(body: bytes, tick: Tick) -> Extracted:
         InvalidInput: ``encrypted``, ``damaged-file``, ``zip-bomb`` or ``no-text``.
     """
     builder = TextBuilder()
-    properties = Properties()
+    properties = SelfDescription()
     if not body.startswith(_ZIP):
         refuse_encrypted(body)
         refuse_circles(body)

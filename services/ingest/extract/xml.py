@@ -7,8 +7,9 @@ import re
 from services.ingest.cleaning import clean_text
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.extract.dates import read_date
+from services.ingest.extract.safe_xml import Element
 from services.ingest.extract.types import Tick, words
-from services.ingest.extract.xml_tree import Element, children, entity_text, local_name, parse_tree, text_below
+from services.ingest.extract.xml_tree import children, entity_text, lower_name, parse_tree, text_below
 from services.ingest.values import BlockKind, Extracted
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -55,7 +56,7 @@ def _first(root: Element, names: frozenset[str]) -> str:
     for position, element in enumerate(root.iter()):
         if position > _TICK_EVERY:
             break
-        if local_name(element) in names:
+        if lower_name(element) in names:
             text = _line(" ".join(text_below(child) for child in children(element)) or text_below(element))
             if 0 < len(text) <= _FIELD_CHARS:
                 return text
@@ -80,10 +81,10 @@ class _Reader:
         self._seen += 1
         if self._seen % _TICK_EVERY == 0:
             self._tick()
-        name = local_name(element)
+        name = lower_name(element)
         if name in _SKIPPED:
             return
-        parent = local_name(element.getparent()) if element.getparent() is not None else ""
+        parent = lower_name(element.getparent()) if element.getparent() is not None else ""
         if name in _TITLES and parent in (_SECTIONS | {"info", "articleinfo", "title-group", "front"}):
             self.builder.add_heading(clean_text(text_below(element)), min(max(depth, 1), 6))
         elif name in _CODE and name not in _INLINE:
@@ -109,7 +110,7 @@ class _Reader:
 
     def _is_run(self, element: Element) -> bool:
         """Whether it holds running text: no elements inside but those that stand within a line."""
-        return all(local_name(child) in _INLINE for child in element.iterdescendants() if isinstance(child.tag, str))
+        return all(lower_name(child) in _INLINE for child in element.iterdescendants() if isinstance(child.tag, str))
 
     def _run(self, element: Element, name: str) -> None:
         text = _line(text_below(element))
@@ -129,7 +130,7 @@ class _Reader:
 def _begins_item(element: Element) -> bool:
     """Whether a paragraph is the first thing in a list item, where the mark of the item belongs."""
     parent = element.getparent()
-    return parent is not None and local_name(parent) in _ITEMS and element.getprevious() is None
+    return parent is not None and lower_name(parent) in _ITEMS and element.getprevious() is None
 
 
 def _line(text: str) -> str:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree
 
 from services.errors import InvalidInput
-
-Element = Any
-"""An element of lxml, which has no types."""
+from services.ingest.extract.safe_xml import Element, local_name
 
 
 def parse_tree(body: bytes) -> tuple[Element, tuple[str, ...]]:
@@ -48,10 +45,9 @@ def _told(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def local_name(element: Element) -> str:
-    """The name without its namespace, in lower case; "" for what is no element."""
-    tag = element.tag
-    return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
+def lower_name(element: Element) -> str:
+    """``local_name`` in lower case: what strangers write by hand is not held to it."""
+    return local_name(element).lower()
 
 
 def children(element: Element) -> Iterator[Element]:

@@ -17,7 +17,8 @@ from services.errors import InvalidInput
 from services.ingest.cleaning import check_document_id, clean_text
 from services.ingest.extract.dates import read_date
 from services.ingest.extract.html import html_to_text
-from services.ingest.extract.xml_tree import Element, children, local_name, parse_tree, text_below
+from services.ingest.extract.safe_xml import Element
+from services.ingest.extract.xml_tree import children, lower_name, parse_tree, text_below
 from services.ingest.rows.row import Row
 from services.ingest.rows.tabular import NumberedRow, numbered
 
@@ -37,7 +38,7 @@ def read_feed(body: BinaryIO, after: int) -> Iterator[NumberedRow]:
         InvalidInput: it is no XML at all, or there is no item in it (code ``empty-source``).
     """
     root, warnings = parse_tree(body.read())
-    items = [element for element in root.iter() if local_name(element) in _ITEMS]
+    items = [element for element in root.iter() if lower_name(element) in _ITEMS]
     if not items:
         raise InvalidInput("there are no items in this feed", code="empty-source")
     for number, item in enumerate(items, 1):
@@ -49,7 +50,7 @@ def read_feed(body: BinaryIO, after: int) -> Iterator[NumberedRow]:
 def _row(item: Element) -> Row:
     parts: dict[str, list[Element]] = {}
     for child in children(item):
-        parts.setdefault(local_name(child), []).append(child)
+        parts.setdefault(lower_name(child), []).append(child)
     link = _link(item, parts)
     text = next((text for name in _TEXTS for text in (_content(parts.get(name, ())),) if text), "")
     metadata: dict[str, object] = {}
@@ -87,7 +88,7 @@ def _author(elements: Iterable[Element]) -> str:
     """Names, one after another; Atom gives each as an element of its own, RSS as "mail (name)"."""
     names = []
     for element in elements:
-        inner = next((child for child in children(element) if local_name(child) == "name"), element)
+        inner = next((child for child in children(element) if lower_name(child) == "name"), element)
         name = _plain([inner])
         if name.endswith(")") and "@" in name.partition("(")[0]:
             name = name.partition("(")[2][:-1]

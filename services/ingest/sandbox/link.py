@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 from services.errors import Unavailable
 from services.ingest.extract.types import Tick
 from services.ingest.sandbox.messages import CANCEL, PACKET_BYTES, PROGRESS, Hello, Task, Verdict
+from services.ingest.sandbox.watching import Watch, cpu_allowance
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class ServerLink:
             server.wait_ready(tick)
             try:
                 socket.send_fds(server.control, [task.encode()], [source, target])
-                return _verdict(server.control, task, tick)
+                return _verdict(server.control, task, tick, Watch(server.process.pid, cpu_allowance(task)))
             except (BrokenPipeError, ConnectionResetError):
                 raise ServerDied from None
         except ServerDied:
@@ -146,14 +148,29 @@ class _Server:
         self._end()
 
 
-def _verdict(control: socket.socket, task: Task, tick: Tick) -> Verdict:
+def _verdict(control: socket.socket, task: Task, tick: Tick, watch: Watch) -> Verdict:
+    """The end of the task; with the watch's reason where that brought it about."""
     deadline = time.monotonic() + task.limits.wall_s + _GRACE_S
+    stopped = ""
+
+    def wait() -> None:
+        nonlocal stopped
+        tick()
+        if not stopped:
+            stopped = watch.look()
+            if stopped:
+                control.send(CANCEL)
+
     while True:
-        packet = _receive(control, deadline, tick)
+        packet = _receive(control, deadline, wait)
         if not packet:
             raise ServerDied
-        if packet != PROGRESS:
-            return Verdict.decode(packet)
+        if packet == PROGRESS:
+            watch.heard()
+            continue
+        verdict = Verdict.decode(packet)
+        # One that ended by itself in the meantime has ended by itself.
+        return replace(verdict, stopped=stopped) if stopped and verdict.stopped == "cancel" else verdict
 
 
 def _receive(control: socket.socket, deadline: float, tick: Tick) -> bytes:

@@ -60,7 +60,8 @@ class Verdict:
     Args:
         signal: that ended it, 0 for none.
         status: its exit status when no signal did.
-        stopped: why the server ended it: "wall", "silence", "cancel", or "" when it ended by itself.
+        stopped: why the server ended it: "wall", "silence", "cancel", or "" when it ended by itself. Where the worker
+            cancelled it for what it saw, "asleep" or "looping".
         peak_bytes: the most memory it had at a time.
         cpu_s: the processor time it took.
     """

@@ -11,7 +11,7 @@ from services.ingest.rows.row import Row
 from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox.checks import Reader
 from services.ingest.sandbox.frames import FrameWriter, UnusableResult, read_frames
-from services.ingest.values import Block, BlockKind, Extracted, FileInput, Heading, PageMark
+from services.ingest.values import MAX_PARTS, Block, BlockKind, Extracted, FileInput, Heading, PageMark
 
 _KINDS = tuple(BlockKind)
 _WARNINGS, _WARNING_CHARS = 50, 300
@@ -52,6 +52,7 @@ def write_extracted(writer: FrameWriter, found: Extracted) -> None:
         "headings": [[mark.start, mark.end, mark.level, mark.text] for mark in found.headings],
         "pages": [[mark.start, mark.number] for mark in found.pages],
         "blocks": [[block.start, block.end, _KINDS.index(block.kind)] for block in found.blocks],
+        "parts": [[start] for start in found.parts],
     }
     writer.write(value, found.text.encode("utf-8", "replace"))
 
@@ -160,6 +161,7 @@ def _extracted(fields: Reader, text: str) -> Extracted:
         author=fields.line("author", 300),
         date=fields.line("date", 40),
         language=fields.line("language", 20),
+        parts=tuple(_parts(fields, len(text))),
     )
 
 
@@ -170,6 +172,16 @@ def _blocks(fields: Reader, length: int) -> Iterator[Block]:
             raise UnusableResult("its blocks overlap")
         before = end
         yield Block(start, end, _KINDS[kind])
+
+
+def _parts(fields: Reader, length: int) -> Iterator[int]:
+    """Every part costs a chunk at least, so their number is bounded by itself: a million of them fit into a result."""
+    before = 0
+    for number, (start,) in enumerate(fields.marks("parts", (int,), length)):
+        if start <= before or number >= MAX_PARTS:
+            raise UnusableResult("its parts are empty or too many")
+        before = start
+        yield start
 
 
 def _row(fields: Reader, body: bytes) -> NumberedRow:

@@ -14,6 +14,17 @@ _NEAR = 0.8  # a library that gets no memory often crashes instead of saying so
 
 def failure(verdict: Verdict, limits: SandboxLimits) -> ExtractionFailed | None:
     """The error that a child's end stands for; None when it ended by itself, with whatever result."""
+    if verdict.stopped == "asleep":
+        return ExtractionFailed(
+            "the reader of this file stood still, waiting for something that will never come, and was ended; the file "
+            "is damaged, or its reader cannot cope with it. Save it in another program or format and add it again",
+            code="extraction-timeout",
+        )
+    if verdict.stopped == "looping":
+        return _timeout(
+            f"took {verdict.cpu_s:.0f} seconds of processor time without getting any further",
+            "NEARFIELD_EXTRACT_SILENCE_S",
+        )
     if verdict.stopped == "silence":
         return _timeout(f"showed no progress for {limits.silence_s:g} seconds", "NEARFIELD_EXTRACT_SILENCE_S")
     if verdict.stopped:

@@ -13,6 +13,7 @@ import pytest
 
 from cli.api_errors import ApiProblem, Unreachable
 from cli.client import ApiClient
+from cli.files import FoundFile
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON = {"Content-Type": "application/json"}
@@ -180,10 +181,12 @@ def test_files_travel_with_their_relative_paths(server: Server, connect: Open, t
     one, two = tmp_path / "1", tmp_path / "2"
     one.write_bytes(b"text")
     two.write_bytes(b"more")
-    connect().add_files("c", [("notes/ä b.md", one), ("notes/c.md", two)], "k")
+    connect().add_files("c", [FoundFile(one, "notes/ä b.md", 4), FoundFile(two, "notes/c.md", 4, "text/x-odd")], "k")
     body = server.asked[0][3]
     assert 'filename="notes/ä b.md"'.encode() in body
     assert body.count(b'name="file"') == 2
+    assert body.count(b"Content-Type: text/markdown") == 1
+    assert body.count(b"Content-Type: text/x-odd") == 1
     assert b"\r\n\r\ntext\r\n" in body
 
 
@@ -191,13 +194,13 @@ def test_a_repeated_upload_sends_its_files_from_their_beginning(server: Server, 
     server.answers = [(503, PROBLEM, b'{"code": "busy"}'), json_answer({"job_id": "j", "documents": []}, 202)]
     file = tmp_path / "big.txt"
     file.write_bytes(b"0123456789" * 30_000)  # more than one portion of httpx2, 64 kB
-    connect(patience_s=5).add_files("c", [("big.txt", file)], "k")
+    connect(patience_s=5).add_files("c", [FoundFile(file, "big.txt", 300_000)], "k")
     assert [asked[3].count(b"0123456789") for asked in server.asked] == [30_000, 30_000]
 
 
 def test_a_file_that_cannot_be_opened_is_named(connect: Open, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone") as caught:
-        connect().add_files("c", [("gone", tmp_path / "gone")], "k")
+        connect().add_files("c", [FoundFile(tmp_path / "gone", "gone", 1)], "k")
     assert caught.value.filename == str(tmp_path / "gone")
 
 

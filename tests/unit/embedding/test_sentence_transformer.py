@@ -94,7 +94,7 @@ def test_the_length_of_a_text_is_counted_as_the_model_reads_it() -> None:
 
 
 def test_the_linear_layers_are_packed_and_the_reference_ones_are_not() -> None:
-    from services.embedding.packed_linear import can_pack
+    from services.embedding.backends.packed_linear import can_pack
 
     if not can_pack():
         pytest.skip("this build of torch has no oneDNN")
@@ -211,8 +211,8 @@ def test_packing_that_goes_wrong_leaves_the_plain_model(tiny: Path, monkeypatch:
         for parameter in root.parameters():
             parameter.data *= 1.5
 
-    monkeypatch.setattr("services.embedding.packed_linear.can_pack", lambda: True)
-    monkeypatch.setattr("services.embedding.packed_linear.pack_linears", spoil)
+    monkeypatch.setattr("services.embedding.backends.packed_linear.can_pack", lambda: True)
+    monkeypatch.setattr("services.embedding.backends.packed_linear.pack_linears", spoil)
     vectors = ModelRegistry().load(str(tiny)).embed_documents(["one text", "and another"])
     monkeypatch.undo()
     assert cosine_distance(vectors, registry().load(str(tiny)).embed_documents(["one text", "and another"])) < 1e-5

@@ -36,7 +36,7 @@ def test_what_changes_vectors_changes_the_fingerprint(change: dict[str, object])
     assert replace(MINILM_SPEC, **change).fingerprint != MINILM_SPEC.fingerprint
 
 
-@pytest.mark.parametrize("field", ["name", "backend", "source", "revision", "licence", "distance"])
+@pytest.mark.parametrize("field", ["name", "family", "source", "revision", "licence", "distance"])
 def test_what_does_not_change_vectors_leaves_it(field: str) -> None:
     assert replace(MINILM_SPEC, **{field: "another"}).fingerprint == MINILM_SPEC.fingerprint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,26 @@ def luminance(colour: str) -> float:
 def test_the_contrast_formula_knows_black_on_white() -> None:
     assert round(contrast("#000000", "#ffffff"), 2) == 21.0
     assert round(contrast("#777777", "#ffffff"), 2) == 4.48
+
+
+DOCS = WEB / "docspage"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_api_page_has_the_colours_of_the_others(scheme: str) -> None:
+    own = (DOCS / "docs.css").read_text("utf-8").split("@media (prefers-color-scheme: dark)")
+    colours = dict(zip(("light", "dark"), (dict(_colours(css)) for css in own), strict=True))[scheme]
+    pages = dict(zip(("light", "dark"), schemes(), strict=True))[scheme]
+    assert colours
+    assert colours == {name: pages[name] for name in colours}
+
+
+def test_the_api_pages_viewer_is_put_into_its_dark_scheme() -> None:
+    """By the class that its own dark rules hang on, which may be called otherwise in another release."""
+    script = (DOCS / "docs.js").read_text("utf-8")
+    (switched,) = re.findall(r'classList\.toggle\("([\w-]+)", dark\.matches\)', script)
+    packaged = (
+        files("flask_openapi_swagger").joinpath("templates", "swagger", "css", "swagger-ui.css").read_text("utf-8")
+    )
+    assert packaged.count(f"html.{switched} .swagger-ui") > 50
+    assert '<meta name="color-scheme" content="light dark">' in (DOCS / "docs.html").read_text("utf-8")

@@ -84,6 +84,7 @@ def test_attachments_follow_under_their_names() -> None:
         "- one",
         "- two",
     ]
+    assert [found.text[start:].split("\n")[0] for start in found.parts] == ["notes.md", "table.csv", "docs.zip"]
     assert "a,b\n1,2" in found.text
     assert "inside" in found.text
     assert len(found.warnings) == 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 from services.ingest.extract.builder import TextBuilder
 from services.ingest.extract.nested import MAX_TOTAL_BYTES, Nest, append_extracted
 from services.ingest.values import Block, BlockKind, Extracted, Heading
+from tests.unit.ingest.test_containers import zipped
 
 
 def test_offsets_move_with_the_text() -> None:
@@ -23,6 +24,29 @@ def test_offsets_move_with_the_text() -> None:
         (6, "Head"),
     ]
     assert [builder.text()[block.start : block.end] for block in builder.blocks] == ["- item", "- item"]
+
+
+def test_parts_move_with_the_text() -> None:
+    builder = TextBuilder()
+    builder.add("before")
+    builder.begin_part()
+    append_extracted(builder, Extracted("\n\nmail\n\nnotes\n\n\n", parts=(2, 8, 14, 15)))
+    builder.begin_part()
+    append_extracted(builder, Extracted("last"))
+    text = builder.text()
+    assert text == "before\n\nmail\n\nnotes\n\nlast"
+    assert [text[start:].split("\n")[0] for start in builder.parts] == ["mail", "notes", "last"]
+
+
+def test_every_attachment_and_every_file_of_an_archive_is_a_part() -> None:
+    builder, nest = TextBuilder(), Nest(lambda: None)
+    builder.add("body")
+    nest.add(builder, "docs.zip", zipped({"a.txt": b"one", "empty.txt": b"", "b.txt": b"two"}))
+    nest.add(builder, "unread.bin", bytes(range(1, 32)) * 9)
+    nest.add(builder, "c.txt", b"three")
+    text = builder.text()
+    assert [text[start:].split("\n")[0] for start in builder.parts] == ["docs.zip", "b.txt", "c.txt"]
+    assert len(nest.warnings()) == 2
 
 
 def test_all_attachments_together_have_a_limit() -> None:

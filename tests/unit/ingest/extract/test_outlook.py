@@ -101,6 +101,7 @@ def test_recipients_html_attachments_and_messages_within() -> None:
         "notes.txt\n\nattached words\n\na message\n\nInner\n\nFrom: Ann <ann@example.com>\n\nText of Inner"
     )
     assert [heading.level for heading in found.headings] == [1, 2, 2, 2, 3]
+    assert [found.text[start:].split("\n")[0] for start in found.parts] == ["notes.txt", "a message"]
     assert found.warnings == (
         "attachment 'broken.txt' was not read: the file is empty; there is nothing to search in it",
     )

@@ -92,6 +92,7 @@ def test_a_document_comes_back() -> None:
         author="A",
         date="2024-01-01",
         language="en",
+        parts=(6, 14),
     )
     with tempfile.TemporaryFile() as file:
         writer = FrameWriter(file)
@@ -100,6 +101,29 @@ def test_a_document_comes_back() -> None:
         assert results.read_extracted(file, most_bytes=MOST, max_text_bytes=100) == found
         with pytest.raises(UnusableResult, match="limit"):
             results.read_extracted(file, most_bytes=MOST, max_text_bytes=10)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [[0]],
+        [[3], [3]],
+        [[5], [2]],
+        [[10]],
+        [[-1]],
+        [["1"]],
+        [[True]],
+        [1],
+        [[1, 2]],
+        "x",
+        [[n] for n in range(1, 1002)],
+    ],
+)
+def test_parts_that_cannot_be_are_refused(parts: object) -> None:
+    text = b"four words and more" if parts != [[10]] else b"few words"
+    text *= 100 if isinstance(parts, list) and len(parts) > 1000 else 1
+    with written(({"parts": parts}, text)) as file, pytest.raises(UnusableResult, match="parts"):
+        results.read_extracted(file, most_bytes=MOST, max_text_bytes=MOST)
 
 
 def test_rows_come_back_in_order() -> None:

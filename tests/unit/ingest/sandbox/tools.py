@@ -15,7 +15,7 @@ from services.ingest.sandbox.sandbox import Sandbox
 from services.ingest.values import Extracted
 from tests.poison import media_type, setting
 
-SHORT = SandboxLimits(memory_bytes=512 * MIB, cpu_s=2, wall_s=4.0, silence_s=1.0, output_bytes=MIB)
+SHORT = SandboxLimits(memory_bytes=512 * MIB, cpu_s=2, wall_s=5.0, silence_s=2.0, output_bytes=MIB)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from services.embedding.batching import plan_batches, share_budget
 from services.embedding.model_tokens import ModelTokens
+from services.embedding.protocol import Runtime
 from services.embedding.spec import ModelSpec, Role
 from services.embedding.texts import prepare_texts
 
@@ -29,6 +30,7 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, spec: ModelSpec, model: SentenceTransformer, *, streams: int, batch_tokens: int) -> None:
         self.spec = spec
+        self.runtime = Runtime("torch", "fp32")
         self.tokens = ModelTokens(model.tokenizer)
         self.special_tokens = int(model.tokenizer.num_special_tokens_to_add(pair=False))
         self._model = model

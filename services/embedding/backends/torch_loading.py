@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.sentence_transformer import SentenceTransformerEmbedder
+from services.embedding.backends.sentence_transformer import SentenceTransformerEmbedder
 from services.embedding.spec import ModelSpec
 from services.embedding.vectors import check_vectors
 from services.errors import ModelError
@@ -56,7 +56,7 @@ def load_sentence_transformer(
 
 def _load_fast(spec: ModelSpec, folder: Path) -> SentenceTransformer:
     """The model with packed linear layers, if that changes nothing but the speed."""
-    from services.embedding.packed_linear import can_pack, pack_linears
+    from services.embedding.backends.packed_linear import can_pack, pack_linears
 
     model = _load(spec, folder)
     before = _check_output(spec, folder, model)
