@@ -14,7 +14,7 @@ PYTHON = $(shell sh scripts/find-python.sh)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-embed bench-search bench-ingest bench-startup bench-follow bench-uploads bench-readers faults faults-short fuzz quality clean
+.PHONY: help setup run test check bench bench-embed bench-queries bench-caches bench-search bench-ingest bench-startup bench-follow bench-uploads bench-readers faults faults-short fuzz quality models-table clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -34,10 +34,16 @@ check: setup ## Lint, formatting, types and the rules of the architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: bench-embed bench-search bench-ingest ## Measure speed, as ratios against named baselines
+bench: bench-embed bench-queries bench-caches bench-search bench-ingest ## Measure speed, as ratios against named baselines
 
 bench-embed: setup ## Documents embedded per second, against sentence-transformers' own loop
 	@$(BIN)/python -m bench.embed $(ARGS)
+
+bench-queries: setup ## Queries alone and 32 at once, against sentence-transformers and one after the other
+	@$(BIN)/python -m bench.queries $(ARGS)
+
+bench-caches: setup ## What the cache of document vectors costs and saves, against the model's own time
+	@$(BIN)/python -m bench.caches $(ARGS)
 
 bench-search: setup ## Search over HTTP, against the model and Redis alone
 	@$(BIN)/python -m bench.search $(ARGS)
@@ -76,6 +82,9 @@ faults-short: setup ## The fault suite in its short form, as `make test` runs it
 
 quality: setup ## Search quality on SciFact through the running product (minutes)
 	@$(BIN)/python -m bench.quality $(ARGS)
+
+models-table: setup ## Measure every family of embeddings and write the table of docs/models.md (a quarter of an hour)
+	@$(BIN)/python -m bench.models $(ARGS)
 
 clean: ## Remove caches and build leftovers; .venv and the data folder stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

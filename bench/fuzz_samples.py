@@ -60,10 +60,33 @@ def built() -> list[Sample]:
         "application/rss+xml": _RSS,
         "application/atom+xml": _ATOM,
     }
+    plain |= _media()
     made = [Sample(f"built-{place}", kind, False, body) for place, (kind, body) in enumerate(plain.items())]
     return made + [
         Sample(f"built-rows-{place}", kind, True, body) for place, (kind, body) in enumerate(sources.items())
     ]
+
+
+def _media() -> dict[str, bytes]:
+    """A picture and a sound in each of their formats."""
+    import numpy as np
+    import soundfile
+    from PIL import Image
+
+    def picture(form: str) -> bytes:
+        file = io.BytesIO()
+        steps = np.arange(40 * 30 * 3, dtype=np.uint32).reshape(30, 40, 3)
+        Image.fromarray((steps * 7 % 256).astype(np.uint8)).save(file, form)
+        return file.getvalue()
+
+    def sound(form: str) -> bytes:
+        file = io.BytesIO()
+        soundfile.write(file, np.sin(np.arange(4000) / 9.0), 16_000, format=form)
+        return file.getvalue()
+
+    pictures = {f"image/{form.lower()}": picture(form) for form in ("PNG", "JPEG", "WEBP", "GIF")}
+    sounds = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mpeg": "MP3"}
+    return pictures | {f"audio/{name}": sound(form) for name, form in sounds.items()}
 
 
 def real(folder: Path) -> list[Sample]:
@@ -74,7 +97,7 @@ def real(folder: Path) -> list[Sample]:
             continue
         body = path.read_bytes()
         try:
-            media_type, is_source = sniff(body, path.name)
+            media_type, is_source = sniff(body, path.name, media=True)
         except InvalidInput:
             continue
         found.append(Sample(path.name, media_type, is_source, body))

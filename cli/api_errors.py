@@ -41,6 +41,9 @@ def problem_of(answer: httpx2.Response) -> ApiProblem:
         found = answer.json()
     except ValueError:
         found = None
+    if isinstance(found, dict) and isinstance(found.get("error"), dict):  # the shape of /v1
+        error = found["error"]
+        found = {"detail": error.get("message"), "code": error.get("code"), "retryable": answer.status_code == 503}
     if not isinstance(found, dict):
         found = {
             "detail": f"the server at {answer.request.url} answered {answer.status_code} without a reason that can be "

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,10 @@ from services.settings import Settings
 
 if TYPE_CHECKING:
     from services.backup.manifest import Header
+    from services.backup.model_check import NeededModel
+    from services.backup.model_take import HeldModels
 
+MODELS = "models"
 STAGING = "backup-staging"
 UNPACKED = "restoring"
 Told = Callable[[str], None]
@@ -31,14 +34,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore came to: what the backup says, and the ledger made from it."""
+    """What a restore came to: what the backup says, the ledger made from it, and models that are still to be had."""
 
     header: Header
     made: LedgerMade
+    needed: tuple[NeededModel, ...] = ()
 
 
-def make_backup(settings: Settings, target: Path, *, product: str, replace: bool, progress: Progress) -> Header:
-    """Writes a backup of the instance on the settings' data folder, running or not.
+def make_backup(
+    settings: Settings, target: Path, *, product: str, replace: bool, progress: Progress, models: bool = True
+) -> Header:
+    """Writes a backup of the instance on the settings' data folder, running or not; ``models``: installed ones too.
 
     Raises:
         Conflict: the file exists, lies in the data folder, or another backup is under way.
@@ -57,15 +63,21 @@ def make_backup(settings: Settings, target: Path, *, product: str, replace: bool
         )
     if target.exists() and not replace:
         raise Conflict(f"{target} exists already; choose another name, or say --replace", code="backup-exists")
-    with attached(settings, servers=(LEDGER,)) as place, _staging(folder) as staging:
+    with ExitStack() as parts:
+        place = parts.enter_context(attached(settings, servers=(LEDGER,)))
+        staging = parts.enter_context(_staging(folder))
         services = place.services
+        # Held until collections are taken hold of: a model that one of them needs is not removed in between.
+        held = parts.enter_context(_held_models(folder, staging, wanted=models))
         with captured(services.ledger, services.envelopes.folder, staging) as found:
+            held.release()
             return write_backup(
                 target,
                 found,
                 ledger_keys=export_keys(services.ledger_client),
                 product=product,
                 data_version=DATA_VERSION,
+                models=held.taken,
                 replace=replace,
                 progress=progress,
             )
@@ -80,7 +92,9 @@ def restore_backup(settings: Settings, source: Path, *, tell: Told, progress: Pr
 
     After any error the folder is as empty as before, so that it can be tried again.
     """
+    from services.backup.model_check import check_models, models_needed
     from services.backup.read import read_header, unpack
+    from services.collections.durable import CollectionFolder
 
     folder = DataFolder(settings.data_dir.expanduser().absolute())
     _check_version(read_header(source))
@@ -91,9 +105,20 @@ def restore_backup(settings: Settings, source: Path, *, tell: Told, progress: Pr
         header = unpack(source, unpacked, progress)
         _check_version(header)
         _check_notes(unpacked)
+        check_models(unpacked, header)
         _put_in_place(folder, unpacked, header)
         made = rebuild_ledger(settings, tell, progress)
-    return Restored(header, made)
+    collections = CollectionFolder(folder.root / "collections").read().collections
+    return Restored(header, made, models_needed(collections, folder.root / MODELS))
+
+
+def _held_models(folder: DataFolder, staging: Path, *, wanted: bool) -> AbstractContextManager[HeldModels]:
+    """The installed models; none if they are not wanted."""
+    from services.backup.model_take import NO_MODELS, HeldModels, hold_models
+
+    if not wanted:
+        return contextlib.nullcontext(HeldModels(NO_MODELS, ExitStack(), True))
+    return hold_models(folder.root / MODELS, staging.with_name(f"{staging.name}-models"))
 
 
 @contextmanager
@@ -205,9 +230,9 @@ def _put_in_place(folder: DataFolder, unpacked: Path, header: Header) -> None:
     from services.ledger.envelopes import EnvelopeStore
     from services.ledger.instance import ID_FILE, MARK_FILE
 
-    for name, target in (("accepted", "accepted"), ("collections", "collections")):
+    for name in ("accepted", "collections", MODELS):
         if (unpacked / name).exists():
-            (unpacked / name).rename(folder.root / target)
+            (unpacked / name).rename(folder.root / name)
     accepted = EnvelopeStore(folder.root / "accepted").folder
     for name, kept in ((MARKS, MARKS_FILE), (LEDGER_KEYS, KEYS_FILE)):
         if (unpacked / name).exists():

@@ -167,12 +167,14 @@ class ApiClient(Transport):
         return found
 
     def search(
-        self, name: str, query: str, *, limit: int, filter_: object = None, mode: str = "semantic"
+        self, name: str, query: str, *, limit: int, filter_: object = None, mode: str = "semantic", rerank: str = ""
     ) -> dict[str, Any]:
         """Searches a collection."""
         body: dict[str, object] = {"query": query, "limit": limit, "mode": mode}
         if filter_ is not None:
             body["filter"] = filter_
+        if rerank:
+            body["rerank"] = rerank
         answer: dict[str, Any] = self.call("POST", f"/collections/{segment(name)}/search", body=body, reads=True)
         return answer
 

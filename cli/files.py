@@ -44,7 +44,9 @@ class Skipped:
     refused: bool = False
 
 
-def find_files(paths: Sequence[Path], prefix: str | None, media_type: str = "") -> Iterator[FoundFile | Skipped]:
+def find_files(
+    paths: Sequence[Path], prefix: str | None, media_type: str = "", *, media: bool = False
+) -> Iterator[FoundFile | Skipped]:
     """The files of all paths in a fixed order; what is passed over is told.
 
     A file given by itself is named by its own name, a file of a folder by the folder's name and its path in there, so
@@ -53,13 +55,14 @@ def find_files(paths: Sequence[Path], prefix: str | None, media_type: str = "") 
     Args:
         prefix: taken instead of the folder's own name ("" for none); put before a single file's name.
         media_type: what all of them are, in place of what their names say; for readers that are plug-ins.
+        media: whether pictures and sounds are added too.
 
     Raises:
         InvalidInput: two different files would get one name, and so overwrite each other.
     """
     named: dict[str, Path] = {}
     for path in paths:
-        for found in _in_path(path, prefix, media_type):
+        for found in _in_path(path, prefix, media_type, media):
             if isinstance(found, FoundFile):
                 real = found.path.resolve()
                 if named.setdefault(found.name, real) != real:
@@ -71,16 +74,16 @@ def find_files(paths: Sequence[Path], prefix: str | None, media_type: str = "") 
             yield found
 
 
-def _in_path(path: Path, prefix: str | None, media_type: str) -> Iterator[FoundFile | Skipped]:
+def _in_path(path: Path, prefix: str | None, media_type: str, media: bool) -> Iterator[FoundFile | Skipped]:
     if path.is_dir():
         root = path.resolve().name if prefix is None else prefix.strip("/")
-        yield from _in_folder(path, f"{root}/" if root else "", media_type)
+        yield from _in_folder(path, f"{root}/" if root else "", media_type, media)
     else:
         before = f"{prefix.strip('/')}/" if prefix and prefix.strip("/") else ""
-        yield _looked_at(path, before + path.resolve().name, media_type)
+        yield _looked_at(path, before + path.resolve().name, media_type, media)
 
 
-def _in_folder(folder: Path, prefix: str, media_type: str) -> Iterator[FoundFile | Skipped]:
+def _in_folder(folder: Path, prefix: str, media_type: str, media: bool) -> Iterator[FoundFile | Skipped]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -93,12 +96,12 @@ def _in_folder(folder: Path, prefix: str, media_type: str) -> Iterator[FoundFile
         elif entry.is_symlink() and path.is_dir():
             yield Skipped(entry.path, "a link to a folder")
         elif entry.is_dir():
-            yield from _in_folder(path, f"{prefix}{entry.name}/", media_type)
+            yield from _in_folder(path, f"{prefix}{entry.name}/", media_type, media)
         else:
-            yield _looked_at(path, prefix + entry.name, media_type)
+            yield _looked_at(path, prefix + entry.name, media_type, media)
 
 
-def _looked_at(path: Path, name: str, media_type: str) -> FoundFile | Skipped:
+def _looked_at(path: Path, name: str, media_type: str, media: bool) -> FoundFile | Skipped:
     """What the server does not read is passed over; what it would read but for some damage or false name is refused.
 
     A media type given for it that is not known here is left to the server to judge: it may have further readers.
@@ -111,7 +114,7 @@ def _looked_at(path: Path, name: str, media_type: str) -> FoundFile | Skipped:
             return Skipped(str(path), "not a plain file")
         with path.open("rb") as file:
             if not media_type or is_readable(media_type):
-                sniff(file, name, claimed)
+                sniff(file, name, claimed, media=media)
     except UnicodeEncodeError:
         return Skipped(repr(str(path)), "its name is not UTF-8: rename it", refused=True)
     except OSError as error:

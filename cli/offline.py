@@ -57,6 +57,9 @@ class Silent:
     def purge(self, collection_id: str) -> None:
         """Does nothing."""
 
+    def train(self, training_id: str) -> None:
+        """Does nothing."""
+
 
 @contextmanager
 def attached(settings: Settings, *, servers: Sequence[str] = (embedded.LEDGER, embedded.INDEX)) -> Iterator[Attached]:

@@ -17,6 +17,9 @@ API = "/api/v1"
 TIMEOUT_S = 60.0
 STREAM_TIMEOUT_S = 600.0
 _RETRY_STATUS = frozenset({503})
+_ROOT_PREFIX = "/v1/"
+"""The interface for programs of OpenAI's."""
+
 _ROOT_PATHS = frozenset({"/livez", "/readyz", "/version"})
 
 
@@ -108,7 +111,7 @@ class Transport:
         files: list[tuple[str, tuple[str, bytes | BinaryIO, str | None]]],
         headers: Mapping[str, str],
     ) -> httpx2.Response:
-        url = path if path in _ROOT_PATHS else API + path
+        url = path if path in _ROOT_PATHS or path.startswith(_ROOT_PREFIX) else API + path
         try:
             return self._http.request(method, url, params=params, content=content, files=files or None, headers=headers)
         except httpx2.TransportError as error:

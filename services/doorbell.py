@@ -6,6 +6,7 @@ from typing import Protocol
 
 BELL_TASK = "nearfield.drain"
 PURGE_TASK = "nearfield.purge"
+TRAIN_TASK = "nearfield.train"
 BELL_QUEUE = "nearfield"
 PAYLOAD_VERSION = 1
 
@@ -19,6 +20,9 @@ class Doorbell(Protocol):
     def purge(self, collection_id: str) -> None:
         """Tells the workers to clear what a deleted collection left behind."""
 
+    def train(self, training_id: str) -> None:
+        """Tells a worker that a model waits to be trained."""
+
 
 class SilentDoorbell:
     """Rings nothing: offline commands, and tests that drain by hand."""
@@ -27,4 +31,7 @@ class SilentDoorbell:
         """Does nothing."""
 
     def purge(self, collection_id: str) -> None:
+        """Does nothing."""
+
+    def train(self, training_id: str) -> None:
         """Does nothing."""

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from services.embedding.providers.options import clean_url, parse_offered
+from services.embedding.rerank.options import parse_rerankers
 from services.errors import SettingsError
 
 ENV_PREFIX = "NEARFIELD_"
@@ -23,6 +25,8 @@ _CLUSTER_MARK = "KUBERNETES_SERVICE_HOST"
 _KUBERNETES_INJECTED = re.compile(
     r"^NEARFIELD_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)$"
 )
+
+_LEAST_BATCH_TOKENS = 64
 
 
 def default_data_dir() -> Path:
@@ -47,18 +51,66 @@ class Settings(BaseModel):
     )
     allowed_hosts: str = Field("", description="Further host names the web server answers to, comma separated")
     model: str = Field(
-        "all-MiniLM-L6-v2", description="Model of new collections: a registry name, a local folder or a hub name"
+        "all-MiniLM-L6-v2",
+        description="Model of new collections: an installed or built-in model, one of a provider, a local folder or a "
+        "hub name; if set, it decides over a model chosen with `nearfield models default`",
+    )
+    openai_url: str | None = Field(
+        None,
+        description="Base URL of OpenAI or a compatible server (Ollama, vLLM, TEI, LM Studio), such as "
+        "http://127.0.0.1:11434/v1; unset: OpenAI itself, if there is a key",
+    )
+    openai_key: SecretStr | None = Field(None, description="Key for it; not needed by most servers of one's own")
+    azure_url: str | None = Field(
+        None, description="Base URL of an Azure OpenAI resource, such as https://NAME.openai.azure.com"
+    )
+    azure_key: SecretStr | None = Field(None, description="Key of that resource")
+    azure_api_version: str = Field(
+        "2024-10-21", pattern=r"^[A-Za-z0-9._-]{1,40}$", description="Version of Azure's interface"
+    )
+    cohere_url: str | None = Field(None, description="Base URL of Cohere; unset: Cohere itself, if there is a key")
+    cohere_key: SecretStr | None = Field(None, description="Key for it")
+    provider_models: str = Field(
+        "",
+        description="Models of providers to offer, comma separated: openai:MODEL, azure:DEPLOYMENT or cohere:MODEL, "
+        "each with =DIMENSION/MAX_TOKENS/PRICE if it is to be said, such as openai:nomic-embed-text=768/2048",
+    )
+    rerankers: str = Field(
+        "", description="Rerankers that searches may name, comma separated: installed models or absolute folders"
+    )
+    rerank_timeout_ms: int = Field(
+        10_000, ge=100, le=120_000, description="How long a search may wait for its reranker"
     )
     torch_threads: int = Field(
         0, ge=0, le=256, description="Cores that embed side by side in one process; 0: all of them"
     )
     batch_tokens: int = Field(
-        2048, ge=64, le=1_000_000, description="Token budget of one forward pass (rows times longest row)"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Token budget of one forward pass (rows times longest row), at least 64; 0: measured once",
+    )
+    device: str = Field(
+        "auto",
+        pattern="^(auto|cpu|cuda)$",
+        description="Where transformers run: auto (a GPU if there is one), cpu or cuda",
+    )
+    precision: str = Field(
+        "auto",
+        pattern="^(auto|fp32|bf16)$",
+        description="Arithmetic of transformers: auto (bf16 where its vectors agree with fp32 to 0.999), fp32, bf16",
     )
     query_queue: int = Field(
         256, ge=1, le=100_000, description="Queries that may wait for the model before new ones get 503"
     )
     query_wait_ms: int = Field(2, ge=0, le=1000, description="How long the first query of a batch waits for company")
+    query_cache: int = Field(4096, ge=0, le=1_000_000, description="Query vectors that a process remembers; 0: none")
+    vector_cache_mb: int = Field(
+        256,
+        ge=0,
+        le=1_000_000,
+        description="Room for vectors of documents that are kept to be used again, in the data folder, MiB; 0: none",
+    )
     web_threads: int = Field(24, ge=4, le=512, description="Threads of the web server, event streams included")
     max_body_bytes: int = Field(
         64 * 1024 * 1024, ge=1024, description="Largest request body but for uploads and bulk lines, bytes"
@@ -138,6 +190,13 @@ class Settings(BaseModel):
         split_bind(value)
         return value
 
+    @field_validator("batch_tokens")
+    @classmethod
+    def _a_budget_holds_a_text(cls, value: int) -> int:
+        if 0 < value < _LEAST_BATCH_TOKENS:
+            raise ValueError(f"0 (measured) or at least {_LEAST_BATCH_TOKENS}")
+        return value
+
     @field_validator("fetch_allow_cidrs")
     @classmethod
     def _networks_are_networks(cls, value: str) -> str:
@@ -151,6 +210,23 @@ class Settings(BaseModel):
         ports = value.replace(",", " ").split()
         if not ports or not all(port.isascii() and port.isdigit() and 0 < int(port) < 65_536 for port in ports):
             raise ValueError(f"{value!r} is not a list of ports such as 80,443")
+        return value
+
+    @field_validator("openai_url", "azure_url", "cohere_url")
+    @classmethod
+    def _providers_are_urls(cls, value: str | None) -> str | None:
+        return None if value is None else clean_url(value)
+
+    @field_validator("provider_models")
+    @classmethod
+    def _models_are_models(cls, value: str) -> str:
+        parse_offered(value)
+        return value
+
+    @field_validator("rerankers")
+    @classmethod
+    def _rerankers_are_names(cls, value: str) -> str:
+        parse_rerankers(value)
         return value
 
     @model_validator(mode="after")
@@ -199,4 +275,6 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     except ValidationError as error:
         first = error.errors()[0]
         name = ENV_PREFIX + str(first["loc"][0]).upper() if first["loc"] else "settings"
-        raise SettingsError(f"{name}: {first['msg']} (given: {first.get('input')!r})") from None
+        # URLs may hold passwords, and an error of the whole shows every setting
+        given = "" if not first["loc"] or name.endswith(("_URL", "_KEY")) else f" (given: {first.get('input')!r})"
+        raise SettingsError(f"{name}: {first['msg']}{given}") from None

@@ -6,23 +6,29 @@ Building connects to nothing and loads no model.
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from pydantic import SecretStr
 
 from services.admission.gate import Admission
 from services.admission.probes import Probes
 from services.collections.durable import CollectionFolder
 from services.collections.store import CollectionStore
-from services.collections.values import Collection
 from services.doorbell import Doorbell
-from services.embedding.microbatch import QueryBatcher
-from services.embedding.options import LoadOptions
+from services.embedding.caching.document_vectors import DocumentVectorCache, document_vector_cache
+from services.embedding.installing.default import DefaultModel
+from services.embedding.installing.models import InstalledModels
+from services.embedding.options import LoadOptions, prepared_models
+from services.embedding.providers.options import COHERE_URL, OPENAI_URL, Endpoint, ProviderOptions, parse_offered
 from services.embedding.registry import ModelRegistry
+from services.embedding.rerank.options import parse_rerankers
+from services.embedding.rerank.registry import RerankerRegistry
 from services.errors import SettingsError
 from services.index.adapter import RedisIndex
 from services.ingest.accept import Acceptor
 from services.ingest.extract.plugins import parse_plugins
 from services.ingest.extract.registry import use_plugins
+from services.ingest.modalities import Sides
 from services.ingest.sandbox.limits import SandboxLimits
 from services.ingest.sandbox.sandbox import Sandbox
 from services.ingest.texts import DocumentReader
@@ -32,10 +38,11 @@ from services.ledger.ledger import Ledger
 from services.ledger.part import Limits
 from services.neardup.near_duplicates import NearDuplicates
 from services.redis_clients import Client, Profile, connect, connect_text
-from services.search.embedder import BatchedQueryEmbedder, QueryEmbedder
+from services.search.embedders import QueryEmbedders
 from services.search.service import Searcher
 from services.settings import Settings
 from services.sources.store import SourceStore
+from services.training.store import TrainingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,11 @@ class Services:
     collections: CollectionStore
     descriptions: CollectionFolder
     models: ModelRegistry
+    document_vectors: DocumentVectorCache
+    queries: QueryEmbedders
+    rerankers: RerankerRegistry
+    installed: InstalledModels
+    trainings: TrainingStore
     index: RedisIndex
     envelopes: EnvelopeStore
     ledger: Ledger
@@ -62,29 +74,23 @@ class Services:
     near_duplicates: NearDuplicates
 
 
-@dataclass(slots=True)
-class QueryEmbedders:
-    """One batcher per model, made when the first query for it comes."""
+def provider_options(settings: Settings) -> ProviderOptions:
+    """Which providers of embeddings this instance may ask.
 
-    models: ModelRegistry
-    settings: Settings
-    _made: dict[str, BatchedQueryEmbedder] = field(default_factory=dict)
-    _making: threading.Lock = field(default_factory=threading.Lock)
+    A call for documents ends before the worker's lease of them does.
+    """
+    openai, azure, cohere = settings.openai_key, settings.azure_key, settings.cohere_key
+    return ProviderOptions(
+        openai=_endpoint(settings.openai_url or (OPENAI_URL if openai else None), openai),
+        azure=_endpoint(settings.azure_url, azure, settings.azure_api_version),
+        cohere=_endpoint(settings.cohere_url or (COHERE_URL if cohere else None), cohere),
+        offered=parse_offered(settings.provider_models),
+        documents_s=0.8 * settings.lease_ms / 1000,
+    )
 
-    def of(self, collection: Collection) -> QueryEmbedder:
-        """The embedder of the collection's model; loads it if need be, or raises ModelError."""
-        made = self._made.get(collection.model)
-        if made is not None:
-            return made
-        with self._making:
-            if collection.model not in self._made:
-                self._made[collection.model] = self._make(collection.model)
-            return self._made[collection.model]
 
-    def _make(self, name: str) -> BatchedQueryEmbedder:
-        model = self.models.load(name)
-        batcher = QueryBatcher(model, wait_ms=self.settings.query_wait_ms, queue_limit=self.settings.query_queue)
-        return BatchedQueryEmbedder(model, batcher)
+def _endpoint(url: str | None, key: SecretStr | None, api_version: str = "") -> Endpoint | None:
+    return None if url is None else Endpoint(url, "" if key is None else key.get_secret_value(), api_version)
 
 
 def load_options(settings: Settings) -> LoadOptions:
@@ -92,9 +98,22 @@ def load_options(settings: Settings) -> LoadOptions:
     return LoadOptions(
         threads=settings.torch_threads,
         batch_tokens=settings.batch_tokens,
+        device=settings.device,
+        precision=settings.precision,
         cache_dir=settings.data_dir / "model-cache",
+        prepared_dir=prepared_models(),
         models_dir=settings.data_dir / "models",
+        providers=provider_options(settings),
     )
+
+
+def installed_models(settings: Settings, models: ModelRegistry, descriptions: CollectionFolder) -> InstalledModels:
+    """The models of a data folder. Needs no server: which collections use them is read from their descriptions."""
+
+    def users() -> list[tuple[str, str]]:
+        return [(collection.name, collection.model) for collection in descriptions.read().collections]
+
+    return InstalledModels(models, load_options(settings), DefaultModel(settings), users)
 
 
 def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) -> Services:
@@ -119,6 +138,14 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
     descriptions = CollectionFolder(settings.data_dir / "collections")
     ledger = Ledger(ledger_client, envelopes, Limits(deadline_s=settings.document_deadline_s))
     models = ModelRegistry(load_options(settings), extra=(settings.model,))
+    queries = QueryEmbedders(
+        models,
+        wait_ms=settings.query_wait_ms,
+        queue_limit=settings.query_queue,
+        remember=settings.query_cache,
+        cores=load_options(settings).cores(),
+    )
+    rerankers = RerankerRegistry(parse_rerankers(settings.rerankers), settings.data_dir / "models")
     index = RedisIndex(index_client)
     use_plugins(parse_plugins(settings.extractors))
     sandbox = Sandbox(settings.data_dir / "scratch", SandboxLimits.of(settings), settings.extractors)
@@ -129,6 +156,7 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
         max_document_bytes=settings.max_document_bytes,
         max_file_bytes=settings.max_file_bytes,
         admit=admission.admit,
+        require_side=Sides(models.spec).require,
     )
     return Services(
         settings=settings,
@@ -138,6 +166,11 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
         collections=CollectionStore(text_client, descriptions),
         descriptions=descriptions,
         models=models,
+        document_vectors=document_vector_cache(settings.data_dir, settings.vector_cache_mb),
+        queries=queries,
+        rerankers=rerankers,
+        installed=installed_models(settings, models, descriptions),
+        trainings=TrainingStore(ledger_client),
         index=index,
         envelopes=envelopes,
         ledger=ledger,
@@ -147,9 +180,11 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
         documents=DocumentReader(envelopes, settings.data_dir / "extracted", sandbox),
         search=Searcher(
             index,
-            QueryEmbedders(models, settings).of,
+            queries.of,
             max_query_chars=settings.max_query_chars,
             timeout_ms=settings.search_timeout_ms,
+            rerankers=rerankers,
+            rerank_timeout_s=settings.rerank_timeout_ms / 1000,
         ),
         admission=admission,
         sources=SourceStore(ledger_client),

@@ -13,6 +13,24 @@ Builder = Callable[[Path], str]
 # What the model is -> "module:function" of its builder, and whether loading it needs torch.
 BUILDERS: dict[str, tuple[str, bool]] = {
     "sentence-transformers folder": ("tests.families:build_tiny", True),
+    "one-hot": ("tests.word_models:build_one_hot", False),
+    "bag-of-words": ("tests.word_models:build_bag_of_words", False),
+    "tf-idf": ("tests.word_models:build_tf_idf", False),
+    "n-grams": ("tests.word_models:build_ngrams", False),
+    "co-occurrence": ("tests.word_models:build_co_occurrence", False),
+    "word2vec": ("tests.word_models:build_word2vec", False),
+    "fasttext": ("tests.word_models:build_fasttext", False),
+    "glove": ("tests.word_models:build_glove", False),
+    "published word vectors": ("tests.word_models:build_word2vec_file", False),
+    "rnn": ("tests.unit.embedding.recurrent.models:build_rnn", False),
+    "elmo": ("tests.unit.embedding.recurrent.models:build_elmo", False),
+    "static": ("tests.unit.embedding.static.models:build_model2vec", False),
+    "static of sentence-transformers": ("tests.unit.embedding.static.models:build_static_embedding", False),
+    "bare bert": ("tests.unit.embedding.pretrained.models:build_bert", True),
+    "bare t5": ("tests.unit.embedding.pretrained.models:build_t5", True),
+    "bare gpt2": ("tests.unit.embedding.pretrained.models:build_gpt2", True),
+    "clip": ("tests.media_samples:build_clip", True),
+    "clap": ("tests.media_samples:build_clap", True),
 }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import string
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
 
@@ -20,7 +23,18 @@ TINY_MAX_TOKENS = 24
 
 @cache
 def registry() -> ModelRegistry:
+    return ModelRegistry(LoadOptions(cache_dir=shared_cache(), prepared_dir=prepared_models(), batch_tokens=2048))
+
+
+@cache
+def torch_registry() -> ModelRegistry:
+    """Models on plain torch: there is no folder for converted ones."""
     return ModelRegistry()
+
+
+def shared_cache() -> Path:
+    """Converted models, kept from one run of the tests to the next, by user: converting MiniLM takes 10 s and more."""
+    return Path(tempfile.gettempdir()) / f"nearfield-tests-{os.getuid()}" / "model-cache"
 
 
 def minilm() -> Embedder:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK
+from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, TRAIN_TASK
 from services.redis_clients import broker_url
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class ThreadedDoorbell:
     def purge(self, collection_id: str) -> None:
         """Has the workers told to clear what a deleted collection left behind."""
         self._leave(PURGE_TASK, collection_id)
+
+    def train(self, training_id: str) -> None:
+        """Has a worker told that a model waits to be trained."""
+        self._leave(TRAIN_TASK, training_id)
 
     def close(self) -> None:
         """Ends the thread after at most one more message; notes that are left are dropped."""

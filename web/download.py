@@ -13,6 +13,15 @@ PIECE_BYTES = 256 * 1024
 _POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
+def thumbnail_response(data: bytes) -> flask.Response:
+    """A thumbnail that was made here, to be shown in a page: a JPEG and nothing else to any browser."""
+    response = flask.Response(data, content_type="image/jpeg")
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "private, max-age=300"
+    return response
+
+
 def attachment(original: Original) -> flask.Response:
     """A download that no browser renders, under the name it came with (RFC 6266 for names beyond ASCII).
 

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import cast
 
 import flask
 from redis.exceptions import RedisError
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 RENDERER_KEY = "nearfield-page-renderer"
+FOREIGN_SHAPES_KEY = "nearfield-foreign-errors"
+"""Prefixes of addresses whose errors have another project's shape, with what makes it of a problem."""
+
 RETRY_AFTER_S = 2
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 
@@ -245,7 +249,7 @@ def plain_page(problem: Problem) -> flask.Response:
 
 def is_api_path(path: str) -> bool:
     """Whether an address belongs to programs, so that its errors are problem+json."""
-    return path.startswith("/api/") or path in ("/api", "/livez", "/readyz", "/version", "/openapi.json")
+    return path.startswith(("/api/", "/v1/")) or path in ("/api", "/livez", "/readyz", "/version", "/openapi.json")
 
 
 def register(app: flask.Flask) -> None:
@@ -259,6 +263,9 @@ def register(app: flask.Flask) -> None:
             log.error("unexpected error, request id %s", problem.request_id, exc_info=error)
         elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s: %s (request id %s)", problem.code, problem.detail, problem.request_id)
+        for prefix, render in app.extensions.get(FOREIGN_SHAPES_KEY, {}).items():
+            if flask.request.path.startswith(prefix):
+                return cast(flask.Response, render(problem))
         if is_api_path(flask.request.path):
             return problem_response(problem)
         return _page(app, problem)

@@ -43,6 +43,20 @@ class AuditShape(TypedDict):
     findings: list[str]
 
 
+class QueryCacheShape(TypedDict):
+    """Vectors of queries that this process remembers, and how often that helped since it started.
+
+    ``joined`` are queries that waited for the same one of somebody else.
+    """
+
+    entries: int
+    limit: int
+    bytes: int
+    hits: int
+    misses: int
+    joined: int
+
+
 class ReadyShape(TypedDict):
     """Whether searches can be served now, how ingestion stands, and what the keeper's audit last found.
 
@@ -53,6 +67,7 @@ class ReadyShape(TypedDict):
     checks: dict[str, CheckShape]
     ingestion: IngestionShape
     audit: AuditShape | None
+    query_cache: QueryCacheShape
 
 
 class VersionShape(TypedDict):

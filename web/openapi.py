@@ -13,6 +13,7 @@ from web.endpoint import API_PREFIX, Answer, Endpoint
 from web.errors import PROBLEM_TYPE
 from web.idempotency import HEADER as IDEMPOTENCY_HEADER
 from web.idempotency import MAX_KEY_CHARS
+from web.openai_api.shapes import OpenAIErrorShape
 from web.shapes import ProblemShape
 
 OPENAPI_VERSION = "3.1.0"
@@ -24,11 +25,15 @@ _PATH_DESCRIPTIONS = {
     "document_id": "The document's id, percent-encoded ('/' as %2F)",
     "job_id": "The job's id",
     "source": "The source's name",
+    "model": "The model's name, percent-encoded",
+    "training_id": "The training's id",
+    "model_id": "The model's id",
 }
 _DESCRIPTION = """Collections hold documents; documents are made searchable by jobs; searches find them by meaning.
 
 Every error is `application/problem+json` with a stable `code`, a `detail` that says what to do next and, where one
-part of the request is at fault, a `pointer`. Unknown members and parameters are refused. Lists have a `next_cursor`.
+part of the request is at fault, a `pointer`; below `/v1`, where programs written for OpenAI ask, it has OpenAI's shape.
+Unknown members and parameters are refused. Lists have a `next_cursor`.
 Adding documents is answered with 202 as soon as they are safely stored; an `Idempotency-Key` makes it safe to
 repeat."""
 
@@ -147,6 +152,8 @@ def _responses(endpoint: Endpoint, schemas: _Schemas, problem: Mapping[str, Any]
         known["content"][answer.media_type] = _content(answer, schemas)
     for status in sorted(_error_statuses(endpoint)):
         content = {PROBLEM_TYPE: {"schema": problem}}
+        if endpoint.rule.startswith("/v1/"):
+            content = {"application/json": {"schema": schemas.reference(OpenAIErrorShape)}}
         known = responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": {}})
         known["content"].update(content)
     return responses

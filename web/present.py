@@ -149,7 +149,7 @@ def job_json(job: Job, collection_name: str | None) -> JobShape:
 def hit_json(hit: Hit) -> HitShape:
     """A hit with its best passage."""
     passage = hit.passage
-    return {
+    shape: HitShape = {
         "id": hit.id,
         "collection": hit.collection,
         "title": hit.title,
@@ -168,11 +168,14 @@ def hit_json(hit: Hit) -> HitShape:
             "ordinal": passage.ordinal,
         },
     }
+    if hit.rerank_score is not None:
+        shape["rerank_score"] = hit.rerank_score
+    return shape
 
 
 def answer_json(answer: SearchAnswer, request: SearchRequest, collection_name: str) -> SearchShape:
     """The answer to a search together with what was asked."""
-    return {
+    shape: SearchShape = {
         "collection": collection_name,
         "query": request.query,
         "mode": request.mode,
@@ -188,3 +191,7 @@ def answer_json(answer: SearchAnswer, request: SearchRequest, collection_name: s
         "embed_ms": round(answer.embed_ms, 3),
         "index_ms": round(answer.index_ms, 3),
     }
+    if request.rerank:
+        shape["rerank"] = request.rerank
+        shape["rerank_ms"] = round(answer.rerank_ms, 3)
+    return shape

@@ -15,6 +15,8 @@ from services.ingest.values import TextInput
 MAX_LIMIT = 100
 MAX_OFFSET = 1000
 MAX_LIST_LIMIT = 500
+MAX_MEDIA_CHARS = 5_600_000
+"""Of a picture or a sound in a JSON body: 4 MiB in base64."""
 
 
 class Body(BaseModel):
@@ -107,6 +109,19 @@ class SearchIn(Body):
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Documents to pass over; offset + limit is at most 1000")
     filter: dict[str, Any] | None = Field(None, description="Condition on the declared fields")
     mode: Literal["semantic"] = Field("semantic", description="How documents are found")
+    rerank: str = Field("", max_length=100, description="Reranker that puts the best hits into its own order")
+    rerank_depth: int = Field(
+        50, ge=1, le=200, description="Hits that it reads; offset + limit is at most that, and there is no page behind"
+    )
+
+
+class MediaSearchIn(Body):
+    """A search by a picture or a sound: one of the two."""
+
+    image: str | None = Field(
+        None, max_length=MAX_MEDIA_CHARS, description="A picture to search by: its file in base64"
+    )
+    audio: str | None = Field(None, max_length=MAX_MEDIA_CHARS, description="A sound to search by: its file in base64")
 
 
 class NoQuery(Query):
@@ -150,6 +165,14 @@ class JobsQuery(ListQuery):
     collection: str | None = Field(None, max_length=100, description="Only jobs of this collection")
 
 
+class FileSearchQuery(Query):
+    """What a search by a picture or a sound is asked beside it."""
+
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Documents in the answer")
+    offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Documents to pass over; offset + limit is at most 1000")
+    filter: str | None = Field(None, description="Condition on the declared fields, as JSON")
+
+
 class SearchQuery(Query):
     """A search as a link. Conditions may also be written ``f.<field>=value`` and ``f.<field>.gte=value``."""
 
@@ -158,3 +181,7 @@ class SearchQuery(Query):
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Documents to pass over; offset + limit is at most 1000")
     filter: str | None = Field(None, description="Condition on the declared fields, as JSON")
     mode: Literal["semantic"] = Field("semantic", description="How documents are found")
+    rerank: str = Field("", max_length=100, description="Reranker that puts the best hits into its own order")
+    rerank_depth: int = Field(
+        50, ge=1, le=200, description="Hits that it reads; offset + limit is at most that, and there is no page behind"
+    )

@@ -115,6 +115,13 @@ class UploadShape(TypedDict):
     id: NotRequired[Annotated[str, Field(description="The document's id, for a single file")]]
 
 
+class MediaSearchShape(TypedDict):
+    """The parts of a search by a picture or a sound: one of the two."""
+
+    image: NotRequired[Annotated[bytes, Field(description="A PNG, JPEG, WebP or GIF picture")]]
+    audio: NotRequired[Annotated[bytes, Field(description="A WAV, FLAC, Ogg or MP3 sound")]]
+
+
 class BulkLineShape(TypedDict):
     """What became of one line of a bulk request."""
 
@@ -260,6 +267,7 @@ class HitShape(TypedDict):
     generation: int
     metadata: dict[str, Any]
     passage: PassageShape
+    rerank_score: NotRequired[Annotated[float, Field(description="The reranker's; higher is better, any range")]]
 
 
 class SearchShape(TypedDict):
@@ -279,6 +287,26 @@ class SearchShape(TypedDict):
     took_ms: float
     embed_ms: float
     index_ms: float
+    rerank: NotRequired[Annotated[str, Field(description="The reranker that ordered the hits")]]
+    rerank_ms: NotRequired[float]
+
+
+class RerankerShape(TypedDict):
+    """A model that searches may name to have their best hits put into its order."""
+
+    name: str
+    family: Annotated[str, Field(description="cross-encoder, colbert or splade; empty when it cannot be used")]
+    licence: str
+    fingerprint: Annotated[str, Field(description="Stands for everything that changes scores")]
+    loaded: Annotated[bool, Field(description="The first search that names it waits while it is loaded")]
+    problem: Annotated[str, Field(description="Why it cannot be used; empty when it can")]
+
+
+class RerankersShape(TypedDict):
+    """The rerankers that this server offers, in the operator's order."""
+
+    items: list[RerankerShape]
+    next_cursor: str | None
 
 
 class JobCountsShape(TypedDict):
@@ -330,22 +358,3 @@ class CancelledShape(TypedDict):
 
     cancelled: int
     job: JobShape
-
-
-class ModelShape(TypedDict):
-    """An embedding model that collections can be created with."""
-
-    name: str
-    family: str
-    dimensions: int
-    max_tokens: int
-    licence: str
-    fingerprint: str
-    default: bool
-
-
-class ModelsShape(TypedDict):
-    """The models this server knows by name."""
-
-    items: list[ModelShape]
-    next_cursor: str | None

@@ -78,7 +78,7 @@ class WebState:
             NearfieldError: whatever the search itself raises.
         """
         # Another model of the registry loads by itself. Any other name is the default's (a folder under its full path).
-        if collection.model == self.settings.model or collection.model not in self.services.models.names():
+        if collection.model == self.warmup.model or collection.model not in self.services.models.names():
             self.warmup.wait(MODEL_WAIT_S)
         return self.services.search.search(collection, request)
 

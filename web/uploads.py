@@ -83,7 +83,7 @@ def read_upload(request: flask.Request) -> Upload:
         )
     return Upload(
         tuple(
-            FileInput(storage.filename or "", _opened(storage.stream), document_id, metadata, storage.mimetype)
+            FileInput(storage.filename or "", opened(storage.stream), document_id, metadata, storage.mimetype)
             for storage in storages
         )
     )
@@ -105,7 +105,7 @@ def refuse_unknown_parts(request: flask.Request) -> None:
             )
 
 
-def _opened(part: object) -> io.BufferedReader:
+def opened(part: object) -> io.BufferedReader:
     """A part with a buffer: whoever looks into it reads some bytes here and some there."""
     return io.BufferedReader(cast(io.RawIOBase, part))
 

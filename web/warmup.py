@@ -33,7 +33,7 @@ class Warmup:
 
     def __init__(self, load: Callable[[], object], model: str) -> None:
         self._load = load
-        self._model = model
+        self.model = model
         self._ready = threading.Event()
         self._settled = threading.Event()
         self._stop = threading.Event()
@@ -52,7 +52,7 @@ class Warmup:
         """What is the matter, for people; "" when the model is ready."""
         if self._ready.is_set():
             return ""
-        return self._error.message if self._error is not None else f"the model {self._model!r} is being loaded"
+        return self._error.message if self._error is not None else f"the model {self.model!r} is being loaded"
 
     def start(self) -> None:
         """Begins to load; returns at once."""
@@ -81,7 +81,7 @@ class Warmup:
         if self._error is not None:
             raise self._error.with_traceback(None)  # the same error is raised many times; its trace must not grow
         raise Unavailable(
-            f"the model {self._model!r} is still being loaded; try again in a few seconds",
+            f"the model {self.model!r} is still being loaded; try again in a few seconds",
             code="model-loading",
             retry_after_s=3,
         )
@@ -96,18 +96,18 @@ class Warmup:
             except Exception as error:  # a broken library must not end the thread in silence
                 log.exception("loading the model failed")
                 self._fail(
-                    Unavailable(f"loading the model {self._model!r} failed ({type(error).__name__}); see the log")
+                    Unavailable(f"loading the model {self.model!r} failed ({type(error).__name__}); see the log")
                 )
             else:
                 self._error = None
                 self._ready.set()
                 self._settled.set()
-                log.info("model %s ready after %.1f s", self._model, time.monotonic() - started)
+                log.info("model %s ready after %.1f s", self.model, time.monotonic() - started)
                 return
             self._stop.wait(RETRY_S)
 
     def _fail(self, error: NearfieldError) -> None:
         if self._error is None or self._error.message != error.message:
-            log.error("the model %s cannot be used: %s", self._model, error.message)
+            log.error("the model %s cannot be used: %s", self.model, error.message)
         self._error = error
         self._settled.set()

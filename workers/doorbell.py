@@ -6,7 +6,7 @@ import logging
 
 from celery import Celery
 
-from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK
+from services.doorbell import BELL_QUEUE, BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, TRAIN_TASK
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,10 @@ class CeleryDoorbell:
     def purge(self, collection_id: str) -> None:
         """Tells the workers to clear what a deleted collection left behind."""
         self._send(PURGE_TASK, collection_id)
+
+    def train(self, training_id: str) -> None:
+        """Tells a worker that a model waits to be trained."""
+        self._send(TRAIN_TASK, training_id)
 
     def _send(self, task: str, collection_id: str) -> None:
         try:

@@ -93,6 +93,7 @@ def build_keeper(settings: Settings) -> Keeper:
         doorbell=doorbell,
         options=KeeperOptions(orphan_patience_ms=patience_ms),
         erasing=Erasing(services.ledger, services.index, clearing),
+        trainings=services.trainings,
         checks=RunningAudit(looked_at, gone=services.collections.deleted_ids, patience_s=patience_ms / 1000),
     )
 

@@ -57,10 +57,11 @@ def _work(settings: Settings, ledger_url: str, heartbeat_path: Path | None) -> i
         services.sandbox.start()  # it loads its readers while the model is loaded
     except Unavailable as error:
         log.error("%s", error.message)
+    default = services.installed.default.name()
     try:
-        services.models.load(settings.model)
+        services.models.load(default)
     except ModelError as error:  # other collections may use another model; documents for this one fail with the reason
-        log.error("the model %s cannot be loaded: %s", settings.model, error.message)
+        log.error("the model %s cannot be loaded: %s", default, error.message)
     heartbeat = Heartbeat(heartbeat_path)
     heartbeat.start()
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from celery import Celery
 from redis.exceptions import RedisError
 
-from services.doorbell import BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, Doorbell
+from services.doorbell import BELL_TASK, PAYLOAD_VERSION, PURGE_TASK, TRAIN_TASK, Doorbell
 from services.errors import NearfieldError, Unavailable
 from services.ingest.pipeline.drain import DrainReport
 from workers.heartbeat import Heartbeat
@@ -32,8 +33,10 @@ class Purge(Protocol):
         ...
 
 
-def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbell, heartbeat: Heartbeat) -> None:
-    """Gives ``app`` its two tasks.
+def register_tasks(
+    app: Celery, *, drain: Drain, purge: Purge, train: Callable[[], None], doorbell: Doorbell, heartbeat: Heartbeat
+) -> None:
+    """Gives ``app`` its tasks. ``train`` returns at once: a model is trained beside the documents.
 
     A payload is ``{"version": 1, "collection_id": ...}``. One of another version is dropped: it comes from another
     release, and the keeper of this one rings again. Errors end a task quietly for the same reason.
@@ -68,8 +71,14 @@ def register_tasks(app: Celery, *, drain: Drain, purge: Purge, doorbell: Doorbel
         if more:
             doorbell.purge(collection_id)
 
+    def on_train(collection_id: str, version: int = PAYLOAD_VERSION) -> None:
+        if _is_readable(version):
+            log.debug("a bell for the training %s", collection_id)
+            train()
+
     app.task(name=BELL_TASK, ignore_result=True, shared=False)(on_bell)
     app.task(name=PURGE_TASK, ignore_result=True, shared=False)(on_purge)
+    app.task(name=TRAIN_TASK, ignore_result=True, shared=False)(on_train)
 
 
 def _is_readable(version: int) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 
-from services.doorbell import BELL_TASK, PURGE_TASK
+from services.doorbell import BELL_TASK, PURGE_TASK, TRAIN_TASK
 
 log = logging.getLogger(__name__)
 
-TASKS = (BELL_TASK, PURGE_TASK)
+TASKS = (BELL_TASK, PURGE_TASK, TRAIN_TASK)
 ARGUMENTS = {"version", "collection_id"}
 JSON_TYPE = "application/json"
 

@@ -19,6 +19,7 @@ from services.admission.policy import Resource
 from services.doorbell import BELL_QUEUE
 from services.ingest.pipeline.drain import BUDGET_S, DrainReport, IngestPipeline
 from services.ingest.purge import purge_collection
+from services.training.desk import TrainingDesk
 from services.wiring import Services
 from workers.doorbell import CeleryDoorbell
 from workers.hearing import Hearing
@@ -71,7 +72,15 @@ class Worker:
         def purge(collection_id: str) -> bool:
             return purge_collection(services, collection_id, on_progress=heartbeat.progress)
 
-        register_tasks(app, drain=drain, purge=purge, doorbell=doorbell, heartbeat=heartbeat)
+        self._training = TrainingDesk(
+            settings=services.settings,
+            trainings=services.trainings,
+            installed=services.installed,
+            collections=services.collections,
+            admission=services.admission,
+            is_stopping=is_stopping,
+        )
+        register_tasks(app, drain=drain, purge=purge, train=self._training.wake, doorbell=doorbell, heartbeat=heartbeat)
 
     def run(self) -> int:
         """Consumes until a stop is asked for; returns the process' exit status.
@@ -96,6 +105,7 @@ class Worker:
             return end.code if isinstance(end.code, int) else 1
         finally:
             self._hearing.close()
+            self._training.close()
         return int(worker.exitcode or 0)
 
 

@@ -113,7 +113,8 @@ def command(
     _know_plugins(settings)
     with ApiClient(settings.url, patience_s=PATIENCE_S) as client, progress(wanted=not as_json) as bars:
         report = AddReport(collection, created=ensure_collection(client, collection))
-        _send(client, report, _found(report, paths, prefix, media_type), bars)
+        media = takes_media(client, collection)
+        _send(client, report, _found(report, paths, prefix, media_type, media=media), bars)
         for url in paths:
             if isinstance(url, str):
                 _add_page(client, report, url, wait=wait)
@@ -142,6 +143,13 @@ def ensure_collection(client: ApiClient, name: str) -> bool:
     return True
 
 
+def takes_media(client: ApiClient, name: str) -> bool:
+    """Whether pictures or sounds may go into a collection: its model says; of one that is not listed it is tried."""
+    model = (client.collection(name) or {}).get("model")
+    listed = {item["name"]: item.get("modalities", ()) for item in client.call("GET", "/models")["items"]}
+    return any(kind != "text" for kind in listed.get(model, ("image",)))
+
+
 def _know_plugins(settings: Settings) -> None:
     """Takes what the further readers of the settings read. Their names are enough: none is imported here."""
     from services.ingest.extract.plugins import parse_plugins
@@ -153,12 +161,14 @@ def _know_plugins(settings: Settings) -> None:
         raise click.UsageError(error.message) from error
 
 
-def _found(report: AddReport, paths: Sequence[Path | str], prefix: str | None, media_type: str) -> list[FoundFile]:
+def _found(
+    report: AddReport, paths: Sequence[Path | str], prefix: str | None, media_type: str, *, media: bool
+) -> list[FoundFile]:
     """The files of all paths; what is passed over is noted in the report."""
     from cli.files import FoundFile, find_files
 
     files: list[FoundFile] = []
-    for found in find_files([path for path in paths if isinstance(path, Path)], prefix, media_type):
+    for found in find_files([path for path in paths if isinstance(path, Path)], prefix, media_type, media=media):
         if isinstance(found, FoundFile):
             files.append(found)
         else:

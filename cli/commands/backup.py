@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="The data folder of the instance.")
 @click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--without-models", is_flag=True, help="Leave out the models that were installed or trained here.")
 @json_option
-def command(file: Path, data_dir: Path | None, replace: bool, as_json: bool) -> None:
+def command(file: Path, data_dir: Path | None, replace: bool, without_models: bool, as_json: bool) -> None:
     """Write everything that was accepted into one file, FILE (a compressed tar file), while running or not.
 
     It holds what was acknowledged at one moment, which is printed: accepted documents with their originals,
-    collections, sources, and which documents had failed. The index is not in it: a restore makes it again.
+    collections, sources, which documents had failed, and the models that were installed or trained here. The index is
+    not in it: a restore makes it again. Models of hub names and folders elsewhere are not in it either.
 
     Exit code 1 if something that should be in it is missing or damaged; it is named, and the rest is written.
     """
@@ -33,20 +35,37 @@ def command(file: Path, data_dir: Path | None, replace: bool, as_json: bool) -> 
     settings = read_settings(data_dir=data_dir)
     with progress(wanted=not as_json) as bars:
         header = make_backup(
-            settings, file, product=f"nearfield {product_version()}", replace=replace, progress=bars.update
+            settings,
+            file,
+            product=f"nearfield {product_version()}",
+            replace=replace,
+            progress=bars.update,
+            models=not without_models,
         )
     if as_json:
         print_json({"file": str(file), "bytes": file.stat().st_size, **facts(header)})
     else:
         click.echo(
             f"{file}: {header.envelopes:,} envelopes with {header.documents:,} documents in {header.collections:,} "
-            f"collections, as of {moment(header)}, {file.stat().st_size:,} bytes."
+            f"collections, {_models(header)}, as of {moment(header)}, {file.stat().st_size:,} bytes."
         )
         for kind, names in (("missing", header.missing), ("damaged", header.damaged)):
             for name in names:
                 click.echo(f"{kind}: envelope {name}; `nearfield audit` says whose it is", err=True)
-    if header.missing or header.damaged:
+        for name in header.models_damaged:
+            click.echo(f"damaged: model {name}; `nearfield models verify {name}` says what is wrong with it", err=True)
+        for name in header.models_left_out:
+            click.echo(
+                f"left out: model {name}; it holds no files, or others than plain ones (links, devices, names that "
+                "cannot be shown), or they cannot be read: install it with `nearfield models pull`",
+                err=True,
+            )
+    if header.missing or header.damaged or header.models_damaged or header.models_left_out:
         raise click.exceptions.Exit(1)
+
+
+def _models(header: Header) -> str:
+    return "without models" if header.without_models else f"{header.models:,} models"
 
 
 def moment(header: Header) -> str:
@@ -65,4 +84,8 @@ def facts(header: Header) -> dict[str, object]:
         "documents": header.documents,
         "missing": list(header.missing),
         "damaged": list(header.damaged),
+        "models": header.models,
+        "without_models": header.without_models,
+        "models_damaged": list(header.models_damaged),
+        "models_left_out": list(header.models_left_out),
     }

@@ -19,7 +19,7 @@ PATIENCE_S = 120.0
     "folder",
     required=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv.",
+    help="Folder with corpus.jsonl, queries.jsonl and qrels/test.tsv; with --intrinsic one of checks.",
 )
 @click.option("--split", default="test", show_default=True, help="Which judgements: qrels/SPLIT.tsv.")
 @click.option("-c", "--collection", help="Collection to use and keep; default eval-FOLDER.")
@@ -34,6 +34,12 @@ PATIENCE_S = 120.0
 )
 @click.option("--k", type=click.IntRange(1, 100), default=10, show_default=True, help="Rank for nDCG and MRR.")
 @click.option("--limit-docs", type=click.IntRange(min=1), help="Take only so many documents, judged ones first.")
+@click.option(
+    "--intrinsic",
+    "model",
+    metavar="MODEL",
+    help="Instead check this model by itself (word and sentence similarity, analogies, clusters), offline.",
+)
 @json_option
 def command(
     folder: Path,
@@ -44,13 +50,22 @@ def command(
     chunking: str,
     k: int,
     limit_docs: int | None,
+    model: str | None,
     as_json: bool,
 ) -> None:
     """Measure search quality on a folder in BEIR layout.
 
     Sends every document through the running instance, waits until all are searchable, asks every judged query for 100
     documents, and prints nDCG, recall@100, MRR and the latency of the searches as this client saw it.
+
+    With --intrinsic no instance is needed: the model is loaded here, and every file of the folder that holds pairs of
+    words or sentences with scores, analogies or labelled texts gives its figures.
     """
+    if model is not None:
+        from cli.intrinsic import print_intrinsic
+
+        print_intrinsic(model, folder, as_json=as_json)
+        return
     from cli.client import ApiClient
     from cli.evaluation_target import HttpTarget
     from services.evaluation.beir import read_beir

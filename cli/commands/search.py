@@ -23,8 +23,11 @@ PATIENCE_S = 30.0
 @click.option(
     "--filter", "filter_text", metavar="JSON", help="A filter over the collection's fields, as the API takes it."
 )
+@click.option("--rerank", default="", metavar="NAME", help="Reranker that reads the best 50 hits once more.")
 @json_option
-def command(query: str, collection: str | None, limit: int, filter_text: str | None, as_json: bool) -> None:
+def command(
+    query: str, collection: str | None, limit: int, filter_text: str | None, rerank: str, as_json: bool
+) -> None:
     """Search a collection by meaning.
 
     Prints the best passage of each document, best first. Exit code 0 also when nothing was found; --json prints the
@@ -36,7 +39,7 @@ def command(query: str, collection: str | None, limit: int, filter_text: str | N
     settings = read_settings()
     with ApiClient(settings.url, patience_s=PATIENCE_S) as client:
         name = collection or only_collection(client)
-        answer = client.search(name, query, limit=limit, filter_=wanted)
+        answer = client.search(name, query, limit=limit, filter_=wanted, rerank=rerank)
     if as_json:
         print_json(answer)
         return
@@ -58,6 +61,8 @@ def _hit(rank: int, hit: Mapping[str, Any]) -> str:
     title = clean(hit["title"] or hit["source"] or hit["id"])
     passage = hit["passage"]
     facts = [f"score {hit['score']:.3f}"]
+    if "rerank_score" in hit:
+        facts.append(f"reranked {hit['rerank_score']:.3f}")
     if hit["source"] and hit["source"] != title:
         facts.append(clean(hit["source"]))
     if passage["heading"]:

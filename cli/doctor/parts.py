@@ -6,16 +6,20 @@ import contextlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cli.doctor.finding import Finding, failed, ok, skipped, warning
 from cli.doctor.stores import stored_data
+from cli.output import clean
 from cli.up import embedded
 from cli.up.folder import DATA_VERSION, DataFolder
 from cli.up.redis_server import RedisRole, find_redis
 from cli.up.run_record import read_run
+from services.embedding.installing.default import DefaultModel
 from services.errors import NearfieldError
 from services.settings import Settings
 
@@ -32,7 +36,7 @@ def look_at_parts(settings: Settings) -> Iterator[Finding]:
     folder = DataFolder(settings.data_dir.expanduser().absolute())
     yield data_folder(folder)
     yield from stored_data(folder)
-    yield model(settings.model)
+    yield model(DefaultModel(settings).name(), settings)
 
 
 def embedded_redis() -> Finding:
@@ -160,12 +164,25 @@ def data_folder(folder: DataFolder) -> Finding:
     return ok("data folder", str(folder.root))
 
 
-def model(name: str) -> Finding:
-    """Loads the model, which checks its files against their hashes, and embeds a sentence."""
-    from services.embedding.hub import HUB_NAME
-    from services.embedding.registry import ModelRegistry
+def model(name: str, settings: Settings | None = None) -> Finding:
+    """Loads the model, which checks its files against their hashes, and embeds a sentence.
 
-    registry = ModelRegistry()
+    A data folder that is not there yet is not made: what loading would keep in it goes with the check.
+    """
+    with tempfile.TemporaryDirectory(prefix="nearfield-doctor-") as aside:
+        return _try_model(name, settings, Path(aside))
+
+
+def _try_model(name: str, settings: Settings | None, aside: Path) -> Finding:
+    from services.embedding.hub import HUB_NAME
+    from services.embedding.options import LoadOptions
+    from services.embedding.registry import ModelRegistry
+    from services.wiring import load_options
+
+    options = load_options(settings) if settings is not None else LoadOptions()
+    if settings is not None and not settings.data_dir.expanduser().exists():
+        options = replace(options, cache_dir=aside)
+    registry = ModelRegistry(options)
     if name not in registry.names() and not name.startswith((".", "/", "~")) and HUB_NAME.fullmatch(name):
         return skipped("model", f"{name} is a hub model and is fetched at its first use; not fetched now")
     began = time.monotonic()
@@ -174,5 +191,7 @@ def model(name: str) -> Finding:
         vectors = embedder.embed_queries(["is anybody there?"])
     except NearfieldError as error:
         return failed("model", f"{name} cannot be used", error.message)
-    seconds = time.monotonic() - began
-    return ok("model", f"{name}: files as expected, {vectors.shape[1]} dimensions, loaded in {seconds:.1f} s")
+    seconds, runtime = time.monotonic() - began, embedder.runtime
+    why = f" ({clean(runtime.why)})" if runtime.why else ""
+    detail = f"{name}: files as expected, {vectors.shape[1]} dimensions, loaded in {seconds:.1f} s"
+    return ok("model", f"{detail}, runs on {runtime.name} in {runtime.precision}{why}")

@@ -25,9 +25,12 @@ _OURS = {
     "demo.json",
     "collections",
     "incoming",
+    "scratch",
     "marks.ndjson",
     "ledger-keys.ndjson",
     "backup-staging",
+    "models",
+    "model-cache",
 }
 _HARMLESS = {"lost+found"}
 

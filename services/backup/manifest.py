@@ -5,6 +5,7 @@ accepted/<xx>/<name>.nfe the envelopes that documents pointed into at the moment
 collections/<id>.json    descriptions of the collections
 marks.ndjson             documents that had failed or were cancelled
 ledger-keys.ndjson       what else the ledger knows that no envelope says: sources
+models/...               installed and trained models with their records (see ``model_names``), since format 2
 manifest.json            name, length and SHA-256 of all of these; the file is whole only if it is there and right
 """
 
@@ -16,9 +17,10 @@ from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+from services.backup.model_names import is_model_member, is_model_name
 from services.errors import InvalidInput
 
-FORMAT = 1
+FORMAT = 2
 HEADER, MANIFEST = "backup.json", "manifest.json"
 MARKS, LEDGER_KEYS = "marks.ndjson", "ledger-keys.ndjson"
 _MEMBER = re.compile(
@@ -29,6 +31,7 @@ _MEMBER = re.compile(
 _NAME = re.compile(r"[0-9]{16}-[0-9a-f]{16}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _INSTANCE = re.compile(r"(?:[0-9a-zA-Z]{1,64}(?::[0-9]{1,9})?)?")
+_SINCE_2 = frozenset({"models", "without_models", "models_damaged", "models_left_out"})
 _COUNTS = ("data_version", "moment_us", "jobs", "collections", "envelopes", "documents", "size")
 MOST_PRODUCT_CHARS = 200
 LAST_MOMENT_US = 253_402_300_799_000_000  # the end of the year 9999: what a date can say
@@ -39,7 +42,9 @@ class Header:
     """The first member. ``moment_us`` is Redis TIME of the ledger; ``size`` the length of all members but first and
     last.
 
-    ``missing`` and ``damaged`` name envelopes that could not be taken along as they should be.
+    ``missing`` and ``damaged`` name envelopes that could not be taken along as they should be. ``models`` is how many
+    are in it; ``models_damaged`` are in it although they are not what their records say, ``models_left_out`` hold what
+    a backup does not take. ``without_models``: none were asked for, or none could be (format 1).
     """
 
     format: int
@@ -54,10 +59,15 @@ class Header:
     size: int
     missing: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    models: int = 0
+    without_models: bool = True
+    models_damaged: tuple[str, ...] = ()
+    models_left_out: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        """As JSON."""
-        return (json.dumps({"nearfield-backup": asdict(self)}, indent=1) + "\n").encode("utf-8")
+        """As JSON, with the members of its format."""
+        fields = {name: value for name, value in asdict(self).items() if name in _members_of(self.format)}
+        return (json.dumps({"nearfield-backup": fields}, indent=1) + "\n").encode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,10 @@ class Member:
 
     size: int
     sha256: str
+
+
+def _members_of(version: int) -> set[str]:
+    return {field.name for field in dataclass_fields(Header)} - (_SINCE_2 if version < 2 else frozenset())
 
 
 def decode_header(data: bytes) -> Header:
@@ -90,9 +104,9 @@ def decode_header(data: bytes) -> Header:
 
 def _header(fields: dict[str, Any]) -> Header:
     """Raises ValueError for every member that is missing, too many, or not what ``write_backup`` writes."""
-    if fields.keys() != {field.name for field in dataclass_fields(Header)}:
+    if fields.keys() != _members_of(fields["format"]):
         raise ValueError("members are missing or too many")
-    counts = {name: whole_number(fields[name], 0) for name in _COUNTS}
+    counts: dict[str, Any] = {name: whole_number(fields[name], 0) for name in _COUNTS}
     product, instance = fields["product"], fields["instance"]
     if not isinstance(product, str) or len(product) > MOST_PRODUCT_CHARS:
         raise ValueError("product")
@@ -100,8 +114,24 @@ def _header(fields: dict[str, Any]) -> Header:
         raise ValueError("instance or moment")
     missing, damaged = _names(fields["missing"]), _names(fields["damaged"])
     return Header(
-        format=fields["format"], product=product, instance=instance, missing=missing, damaged=damaged, **counts
+        format=fields["format"],
+        product=product,
+        instance=instance,
+        missing=missing,
+        damaged=damaged,
+        **counts,
+        **(_about_models(fields) if fields["format"] > 1 else {}),
     )
+
+
+def _about_models(fields: dict[str, Any]) -> dict[str, Any]:
+    without, models = fields["without_models"], whole_number(fields["models"], 0)
+    if type(without) is not bool or (without and models):
+        raise ValueError("models")
+    lists = {name: fields[name] for name in ("models_damaged", "models_left_out")}
+    if not all(isinstance(value, list) and all(map(is_model_name, value)) for value in lists.values()):
+        raise ValueError("names of models")
+    return {"models": models, "without_models": without, **{name: tuple(value) for name, value in lists.items()}}
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -167,7 +197,7 @@ def _member(name: str, said: dict[str, Any]) -> Member:
 
 def is_member_name(name: str) -> bool:
     """Whether a backup may hold a member of this name; every other is refused, whatever it says."""
-    return _MEMBER.fullmatch(name) is not None
+    return _MEMBER.fullmatch(name) is not None or is_model_member(name)
 
 
 def not_a_backup(why: str) -> InvalidInput:

@@ -25,6 +25,7 @@ from services.backup.manifest import (
     is_member_name,
     not_a_backup,
 )
+from services.backup.model_names import is_model_member
 from services.errors import NearfieldError, StorageFull
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -78,6 +79,8 @@ def unpack(file: Path, into: Path, progress: Progress = lambda _what, _done, _to
             if info.name == MANIFEST:
                 said = decode_manifest(_small(tar, info))
                 continue
+            if header.without_models and is_model_member(info.name):
+                raise damaged_backup("it holds a model, and says that it has none")
             if info.size > header.size - done:
                 raise damaged_backup("it holds more than it says")
             found[info.name] = _write_out(tar, info, into)
@@ -165,9 +168,12 @@ def _write_out(tar: tarfile.TarFile, info: tarfile.TarInfo, into: Path) -> Membe
     if source is None:
         raise damaged_backup(f"{info.name} is no plain file")
     path = into / info.name
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     sha256, left = hashlib.sha256(), info.size
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise damaged_backup(f"{info.name[:100]!r} is a file and a folder in it") from error
     with os.fdopen(descriptor, "wb") as file:
         while left and (block := source.read(min(left, BLOCK_BYTES))):
             sha256.update(block)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from services.backup.capture import Captured
 from services.backup.manifest import FORMAT, HEADER, LEDGER_KEYS, MANIFEST, MARKS, Header, Member, encode_manifest
+from services.backup.model_take import NO_MODELS, TakenModels
 from services.collections.durable import describe
 from services.errors import Conflict, NearfieldError, StorageFull
 from services.recovery.envelopes import envelope_path, scan
@@ -72,16 +73,18 @@ def write_backup(
     ledger_keys: Iterable[bytes],
     product: str,
     data_version: int,
+    models: TakenModels = NO_MODELS,
     replace: bool = False,
     progress: Progress = lambda _what, _done, _total: None,
 ) -> Header:
     """Writes what was captured into ``target``; it is there, whole and on disk, when this returns, or not at all.
 
     Every envelope is verified first. One that is missing or damaged is named in the header; what is damaged is taken
-    along as it is, because parts of it may be of use.
+    along as it is, because parts of it may be of use. The same holds for models and their records.
 
     Args:
         ledger_keys: lines of ``export_keys``.
+        models: installed models, held until this returns.
         replace: whether a file that is there already may be replaced.
 
     Raises:
@@ -98,7 +101,7 @@ def write_backup(
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=LEVEL, mtime=0) as packed:
-                    header = _write(packed, captured, ledger_keys, product, data_version, progress)
+                    header = _write(packed, captured, models, ledger_keys, product, data_version, progress)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -115,6 +118,7 @@ def write_backup(
 def _write(
     file: gzip.GzipFile,
     captured: Captured,
+    models: TakenModels,
     ledger_keys: Iterable[bytes],
     product: str,
     data_version: int,
@@ -123,6 +127,7 @@ def _write(
     small = {f"collections/{one.id}.json": describe(one) for one in captured.collections}
     small[MARKS] = encode_marks(captured.marks)
     small[LEDGER_KEYS] = b"".join(ledger_keys)
+    small |= models.notes
     documents, size, damaged = _verify(captured, progress)
     header = Header(
         format=FORMAT,
@@ -134,20 +139,27 @@ def _write(
         collections=len(captured.collections),
         envelopes=len(captured.envelopes),
         documents=documents,
-        size=size + sum(map(len, small.values())),
+        size=size + sum(map(len, small.values())) + sum(path.stat().st_size for _, path in models.members()),
         missing=captured.missing,
         damaged=damaged,
+        models=len(models.files),
+        without_models=not models.wanted,
+        models_damaged=models.damaged(progress),
+        models_left_out=models.left_out,
     )
     archive = _Archive(file, captured.moment_us // 1_000_000)  # type: ignore[arg-type]  # it writes, that is enough
     archive.add_bytes(HEADER, header.encode())
     for name, data in small.items():
         archive.add_bytes(name, data)
-    for position, name in enumerate(captured.envelopes):
+    members = [
+        (f"accepted/{name[-2:]}/{name}.nfe", envelope_path(captured.folder, name)) for name in captured.envelopes
+    ]
+    members += models.members()
+    for position, (member, path) in enumerate(members):
         captured.pin.renew()
-        path = envelope_path(captured.folder, name)
         with path.open("rb") as source:
-            archive.add(f"accepted/{name[-2:]}/{path.name}", source, os.fstat(source.fileno()).st_size)
-        progress("copied", position + 1, len(captured.envelopes))
+            archive.add(member, source, os.fstat(source.fileno()).st_size)
+        progress("copied", position + 1, len(members))
     archive.add_bytes(MANIFEST, encode_manifest(archive.members))
     archive.close()
     return header

@@ -44,4 +44,17 @@ HASH_SPEC = ModelSpec(
     file_hashes=(("hash-embedder", "1"),),
 )
 
-BUILTIN_SPECS = {spec.name: spec for spec in (MINILM_SPEC, HASH_SPEC)}
+MFCC_SPEC = ModelSpec(
+    name="mfcc",
+    family="mfcc",
+    source="built in",
+    revision="1",
+    dim=60,
+    max_tokens=256,
+    pooling="mean+std+delta-std",
+    licence="apache-2.0",
+    file_hashes=(("mfcc", "1"),),
+    modalities=("audio",),
+)
+
+BUILTIN_SPECS = {spec.name: spec for spec in (MINILM_SPEC, HASH_SPEC, MFCC_SPEC)}

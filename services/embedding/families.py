@@ -49,9 +49,84 @@ class Family:
 
 
 _ROOT = "services.embedding."
+_CLASSIC = _ROOT + "classic."
+_WORDS = _ROOT + "wordvectors."
+_RECURRENT = _ROOT + "recurrent."
+_STATIC = _ROOT + "static."
 _ALL = (
     Family("transformer", "a sentence-transformers model", _ROOT + "backends.choice:load_transformer"),
+    Family("provider", "a model of OpenAI, Azure, Cohere or their like", _ROOT + "providers.embedder:load_provider"),
     Family("hash", "random signs for words and their trigrams: no model at all", _ROOT + "hash_embedder:load_hash"),
+    Family("clip", "texts and pictures in one space", _ROOT + "media_models.clip:load_clip"),
+    Family("vit", "pictures alone", _ROOT + "media_models.vit:load_vit"),
+    Family("clap", "texts and sounds in one space", _ROOT + "media_models.clap:load_clap"),
+    Family("mfcc", "sounds by their spectrum: no model at all", _ROOT + "media_models.mfcc:load_mfcc"),
+    Family(
+        "one-hot",
+        "which words a text has",
+        _CLASSIC + "embedder:load_classic",
+        _CLASSIC + "trainers:train_one_hot",
+    ),
+    Family(
+        "bag-of-words",
+        "how often a text has each word",
+        _CLASSIC + "embedder:load_classic",
+        _CLASSIC + "trainers:train_bag_of_words",
+    ),
+    Family(
+        "tf-idf",
+        "a text's words, the rarer the heavier",
+        _CLASSIC + "embedder:load_classic",
+        _CLASSIC + "trainers:train_tf_idf",
+    ),
+    Family(
+        "n-grams",
+        "pieces of a text's words: forgives typos",
+        _CLASSIC + "embedder:load_classic",
+        _CLASSIC + "trainers:train_ngrams",
+    ),
+    Family(
+        "co-occurrence",
+        "words by the words that they stand near (PPMI and SVD)",
+        _WORDS + "embedder:load_words",
+        _CLASSIC + "cooccurrence:train_co_occurrence",
+    ),
+    Family(
+        "word2vec",
+        "words by a network that guesses neighbours",
+        _WORDS + "embedder:load_words",
+        _WORDS + "gensim_training:train_word2vec",
+    ),
+    Family(
+        "fasttext",
+        "word2vec with pieces of words: unknown words have vectors too",
+        _WORDS + "embedder:load_words",
+        _WORDS + "gensim_training:train_fasttext",
+    ),
+    Family(
+        "glove",
+        "words whose products give how often they stand together",
+        _WORDS + "embedder:load_words",
+        _WORDS + "glove:train_glove",
+    ),
+    Family(
+        "rnn",
+        "a simple recurrent network that guesses the next word",
+        _RECURRENT + "embedder:load_recurrent",
+        _RECURRENT + "training:train_rnn",
+    ),
+    Family(
+        "elmo",
+        "words by their sentence: two LSTM language models, one reading backward",
+        _RECURRENT + "embedder:load_recurrent",
+        _RECURRENT + "training:train_elmo",
+    ),
+    Family(
+        "static",
+        "a fixed vector per token, taken from a transformer: fast",
+        _STATIC + "embedder:load_static",
+        _STATIC + "distilling:train_static",
+    ),
 )
 
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _ALL}

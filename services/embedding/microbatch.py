@@ -16,9 +16,10 @@ from services.embedding.protocol import Embedder
 from services.embedding.vectors import check_vectors
 from services.errors import InvalidInput, NearfieldError, Overloaded, Unavailable
 
-# MiniLM takes 5.8 ms of CPU for one short query, 13.6 for eight in one pass, 27 for 16 and 56 for 32: beyond eight
-# a pass saves nothing, and the first only waits for the last.
-MAX_BATCH = 8
+CHARS_PER_TOKEN = 4
+"""Of a query, about; exact counts are the embedder's business."""
+
+EMBEDDING_TIMEOUT = "embedding-timeout"
 
 Vector = NDArray[np.float32]
 
@@ -32,6 +33,22 @@ class WaitingQuery:
     answer: Future[Vector] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimit:
+    """How much goes through the model together.
+
+    Attributes:
+        queries: at most so many in one batch.
+        tokens: about so many at most; one query may be longer than that and then goes alone. Long queries gain
+            nothing from company: the processor is busy with one of them already.
+        side_by_side: batches in work at a time; more than one is for models that compute elsewhere.
+    """
+
+    queries: int = 8
+    tokens: int = 256
+    side_by_side: int = 1
+
+
 class QueryQueue:
     """When a batch is due and what is in it. Pure: the time is always an argument.
 
@@ -39,10 +56,11 @@ class QueryQueue:
     two or more. So a lone user never pays ``wait_s``.
     """
 
-    def __init__(self, *, wait_s: float, limit: int, max_batch: int = MAX_BATCH) -> None:
+    def __init__(self, *, wait_s: float, limit: int, max_batch: int = 8, max_tokens: int = 1_000_000) -> None:
         self._wait_s = wait_s
         self._limit = limit
         self._max_batch = max_batch
+        self._max_tokens = max_tokens
         self._waiting: deque[WaitingQuery] = deque()
         self._company = False
 
@@ -73,37 +91,57 @@ class QueryQueue:
     def take(self) -> list[WaitingQuery]:
         """The next batch, in order of arrival, without those whose waiters have gone; it may be empty."""
         batch: list[WaitingQuery] = []
+        tokens = 0
         while self._waiting and len(batch) < self._max_batch:
+            first = self._waiting[0]
+            more = 0 if first.answer.cancelled() else len(first.text) // CHARS_PER_TOKEN + 2
+            if batch and tokens + more > self._max_tokens:
+                break
             query = self._waiting.popleft()
             if query.answer.set_running_or_notify_cancel():
                 batch.append(query)
+                tokens += more
         self._company = len(batch) > 1 or bool(self._waiting)
         return batch
 
 
 class QueryBatcher:
-    """One thread that owns the model on the query side.
+    """One thread that owns the model on the query side; several for a model that computes elsewhere.
 
     Every accepted query gets a vector or an exception: a batch that fails is tried again one by one, so that a
-    text the model chokes on fails alone; a batcher that is closed, or whose thread dies, fails what still waits.
+    text the model chokes on fails alone (but not when nobody answers: a provider that is away would be asked for
+    each of them); a batcher that is closed, or whose thread dies, fails what still waits.
 
     Args:
-        embedder: its ``embed_queries`` is called from the batcher's thread only.
+        embedder: its ``embed_queries`` is called from the batcher's threads only.
         wait_ms: how long the first query of a batch waits for company under load.
         queue_limit: queries that may wait before new ones are refused.
+        batch: how much goes through the model together.
         clock: seconds that only grow; decides when a batch is due.
     """
 
     def __init__(
-        self, embedder: Embedder, *, wait_ms: float, queue_limit: int, clock: Callable[[], float] = time.monotonic
+        self,
+        embedder: Embedder,
+        *,
+        wait_ms: float,
+        queue_limit: int,
+        batch: BatchLimit | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        batch = batch or BatchLimit()
         self._embedder = embedder
         self._clock = clock
         self._changed = threading.Condition()
-        self._queue = QueryQueue(wait_s=wait_ms / 1000, limit=queue_limit)
+        self._queue = QueryQueue(
+            wait_s=wait_ms / 1000, limit=queue_limit, max_batch=batch.queries, max_tokens=batch.tokens
+        )
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="nearfield-queries", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name="nearfield-queries", daemon=True) for _ in range(batch.side_by_side)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def embed(self, text: str, timeout_s: float) -> Vector:
         """The query's vector: float32, shape (dim,), length 1.
@@ -124,18 +162,15 @@ class QueryBatcher:
             return query.answer.result(timeout_s)
         except TimeoutError:
             query.answer.cancel()
-            raise Unavailable(
-                f"the query was not embedded within {timeout_s:g} s; try again, or give the model more CPU",
-                code="embedding-timeout",
-                retry_after_s=1,
-            ) from None
+            raise embedding_timeout(timeout_s) from None
 
     def close(self) -> None:
-        """Ends the thread after the batch in hand. Queries that still wait get Unavailable. May be called twice."""
+        """Ends the threads after the batch in hand. Queries that still wait get Unavailable. May be called twice."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         try:
@@ -157,6 +192,7 @@ class QueryBatcher:
     def _abandon(self) -> None:
         with self._changed:
             self._closed = True
+            self._changed.notify_all()
             while batch := self._queue.take():
                 for query in batch:
                     query.answer.set_exception(_closed())
@@ -165,11 +201,12 @@ class QueryBatcher:
         try:
             vectors = self._vectors([query.text for query in batch])
         except BaseException as error:  # noqa: BLE001 - whatever is raised must reach the waiters, not end the thread
-            if len(batch) > 1:
+            if len(batch) > 1 and not isinstance(error, Unavailable):
                 for query in batch:
                     self._answer([query])
             else:
-                batch[0].answer.set_exception(_failure(error))
+                for query in batch:
+                    query.answer.set_exception(_failure(error))
             return
         for query, vector in zip(batch, vectors, strict=True):
             query.answer.set_result(vector)
@@ -186,6 +223,15 @@ class QueryBatcher:
         return vectors
 
 
+def embedding_timeout(timeout_s: float) -> Unavailable:
+    """What a waiter is told whose time is up."""
+    return Unavailable(
+        f"the query was not embedded within {timeout_s:g} s; try again, or give the model more CPU",
+        code=EMBEDDING_TIMEOUT,
+        retry_after_s=1,
+    )
+
+
 def _failure(error: BaseException) -> NearfieldError:
     if isinstance(error, NearfieldError):
         return error
@@ -198,4 +244,6 @@ def _failure(error: BaseException) -> NearfieldError:
 
 
 def _closed() -> Unavailable:
-    return Unavailable("the server is stopping; send the query again in a moment", retry_after_s=1)
+    return Unavailable(
+        "the model is being exchanged, or the server is stopping; send the query again in a moment", retry_after_s=1
+    )

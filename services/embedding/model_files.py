@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,8 +21,8 @@ _MAX_FILES = 2000
 _LISTED = 3
 
 
-def check_folder(folder: Path) -> None:
-    """Refuses a folder that is absent, holds code or pickles, or is no sentence-transformers model.
+def refuse_unsafe(folder: Path) -> list[str]:
+    """Refuses a folder that is absent or holds code or pickles; returns the relative paths of its files.
 
     Raises:
         ModelError: code "model-missing" or "model-unsafe".
@@ -39,10 +39,24 @@ def check_folder(folder: Path) -> None:
             "code files",
             code="model-unsafe",
         )
-    if "modules.json" not in files:
+    return files
+
+
+def check_folder(folder: Path, *, marks: Sequence[str] = ("modules.json",)) -> None:
+    """Refuses a folder that is absent, holds code or pickles, or lacks what its kind of model has.
+
+    Args:
+        marks: files that must be there; by default that of a sentence-transformers model.
+
+    Raises:
+        ModelError: code "model-missing" or "model-unsafe".
+    """
+    files = refuse_unsafe(folder)
+    absent = next((mark for mark in marks if mark not in files), "")
+    if absent:
         raise ModelError(
-            f"model folder {folder} has no modules.json: it is not a sentence-transformers model; copy the whole "
-            "folder, or choose another model",
+            f"model folder {folder} has no {absent}: it is not a model that can be read; copy the whole folder, or "
+            "choose another model",
             code="model-missing",
         )
     if not any(name.endswith(".safetensors") for name in files):
@@ -54,11 +68,15 @@ def check_folder(folder: Path) -> None:
 def hash_files(folder: Path) -> tuple[tuple[str, str], ...]:
     """(relative path, sha256) of every file that the loader reads, sorted. 90 MB take 0.12 s, once per change."""
     hashes = []
-    for name in sorted(_walk(folder)):
-        if Path(name).suffix.lower() in _DECISIVE:
-            status = (folder / name).stat()
-            hashes.append((name, _sha256(str(folder / name), status.st_size, status.st_mtime_ns)))
+    for name in decisive_files(folder):
+        status = (folder / name).stat()
+        hashes.append((name, _sha256(str(folder / name), status.st_size, status.st_mtime_ns)))
     return tuple(hashes)
+
+
+def decisive_files(folder: Path) -> list[str]:
+    """Relative paths of the files that loaders read, sorted."""
+    return sorted(name for name in _walk(folder) if Path(name).suffix.lower() in _DECISIVE)
 
 
 def verify_files(folder: Path, expected: tuple[tuple[str, str], ...], *, remedy: str) -> None:

@@ -12,8 +12,13 @@ from pathlib import Path
 from services.embedding.builtin import BUILTIN_SPECS, MINILM_PACKAGE, MINILM_REQUIREMENT, MINILM_SPEC
 from services.embedding.folder_spec import read_folder_spec
 from services.embedding.hub import HUB_NAME, fetch
+from services.embedding.media_models.folder_spec import is_media_folder, read_media_spec
 from services.embedding.own_folder import MANIFEST, read_own_spec
+from services.embedding.pretrained.folder_spec import is_bare_folder, read_bare_spec
+from services.embedding.providers.options import ProviderOptions, is_provider_name
 from services.embedding.spec import ModelSpec
+from services.embedding.static.folder_spec import is_static_folder, read_static_spec
+from services.embedding.truncated import read_truncation, truncated_spec
 from services.errors import ModelError
 
 INSTALLED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -31,12 +36,23 @@ class Resolved:
     folder: Path
 
 
-def resolve(name: str, *, models_dir: Path | None = None, known: Sequence[str] = ()) -> Resolved:
-    """Finds a model by a built-in name, an installed one, a folder or a hub name.
+def resolve(
+    name: str,
+    *,
+    models_dir: Path | None = None,
+    known: Sequence[str] = (),
+    providers: ProviderOptions | None = None,
+    cache_dir: Path | None = None,
+) -> Resolved:
+    """Finds a model by a built-in name, an installed one, a provider's, a folder or a hub name.
+
+    Any of them may end in ``?dim=N``: vectors cut to their first N numbers (``truncated``).
 
     Args:
         models_dir: where installed models are.
         known: names to offer in the error.
+        providers: who may be asked for models of theirs; None: nobody.
+        cache_dir: where it is kept what a provider said of its model.
 
     Raises:
         ModelError: code "unknown-model", "model-missing", "model-unsafe", "model-unreadable" or "model-unsupported".
@@ -50,6 +66,13 @@ def resolve(name: str, *, models_dir: Path | None = None, known: Sequence[str] =
             f"{', '.join(known)}, a folder or a hub name",
             code="unknown-model",
         )
+    if (cut := read_truncation(name)) is not None:
+        whole = resolve(cut.model, models_dir=models_dir, known=known, providers=providers, cache_dir=cache_dir)
+        return Resolved(truncated_spec(whole.spec, cut.dim), whole.folder)
+    if providers is not None and is_provider_name(name):
+        from services.embedding.providers.specs import provider_spec  # the HTTP library, for those who ask a provider
+
+        return Resolved(provider_spec(name, providers, cache_dir), Path())
     if name.startswith(_FOLDER_STARTS):
         folder = Path(name).expanduser().absolute()
         return Resolved(read_spec(str(folder), folder, source=str(folder)), folder)
@@ -69,6 +92,12 @@ def read_spec(name: str, folder: Path, *, source: str, revision: str = "") -> Mo
     """
     if (folder / MANIFEST).is_file():
         return read_own_spec(name, folder)
+    if is_static_folder(folder):
+        return read_static_spec(name, folder, source=source, revision=revision)
+    if is_media_folder(folder):
+        return read_media_spec(name, folder, source=source, revision=revision)
+    if is_bare_folder(folder):
+        return read_bare_spec(name, folder, source=source, revision=revision)
     return read_folder_spec(name, folder, source=source, revision=revision)
 
 

@@ -19,7 +19,7 @@ from services.embedding.vectors import from_bytes
 from services.errors import IndexRebuilding
 from services.ids import chunk_prefix, counters_key, hash_document_id, head_key, head_prefix, rebuild_key
 from services.index import scripts
-from services.index.faults import index_errors, timed_out
+from services.index.faults import absent, index_errors, timed_out
 from services.index.filters import Filter
 from services.index.packing import pack_vector
 from services.index.protocol import EF_RUNTIME, TIMEOUT_MS, VectorIndex
@@ -157,6 +157,8 @@ class RedisIndex(VectorIndex):
                 self._client, [counters_key(*place), rebuild_key(collection.id)], arguments
             )
         documents, mark, valid, walked, moved, rows = reply
+        if neighbours and documents is None:  # emptied since they were found; "nothing found" would be a lie
+            raise absent()
         found = []
         for number, head_row, passage in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
             head = head_from(head_row)

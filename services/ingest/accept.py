@@ -32,6 +32,10 @@ def admit_all() -> None:
     """The admission of an acceptor that nothing holds back."""
 
 
+def take_all(collection: Collection, media_type: str, pointer: str | None) -> None:
+    """The check of an acceptor that leaves it to the pipeline what a collection's model embeds."""
+
+
 class Acceptor:
     """Checks, hashes and hands over; rings the doorbell when nobody has.
 
@@ -42,6 +46,7 @@ class Acceptor:
         max_file_bytes: the largest file of one document, for formats that are longer than their text; 0: the same.
         admit: asked before anything new is taken; raises StorageFull or Overloaded while there is no room. Removals
             are always taken, because they make room.
+        require_side: refuses a media type that the collection's model does not embed (code "unsupported-modality").
     """
 
     def __init__(
@@ -52,12 +57,14 @@ class Acceptor:
         max_document_bytes: int,
         max_file_bytes: int = 0,
         admit: Callable[[], None] = admit_all,
+        require_side: Callable[[Collection, str, str | None], None] = take_all,
     ) -> None:
         self._ledger = ledger
         self._doorbell = doorbell
         self._max_bytes = max_document_bytes
         self._max_file_bytes = max_file_bytes or max_document_bytes
         self._admit = admit
+        self._require_side = require_side
 
     def over(self, ledger: AcceptingLedger) -> Acceptor:
         """The same acceptor handing over to another ledger."""
@@ -67,6 +74,7 @@ class Acceptor:
             max_document_bytes=self._max_bytes,
             max_file_bytes=self._max_file_bytes,
             admit=self._admit,
+            require_side=self._require_side,
         )
 
     def add_texts(
@@ -96,6 +104,7 @@ class Acceptor:
         for position, given in enumerate(documents):
             document_id = given.id if given.id is not None else _made_id(collection, request_id, position)
             pointer = f"/{position}"
+            self._require_side(collection, given.media_type, pointer)
             prepared.append(prepare_text(collection, given, document_id, max_bytes=self._max_bytes, pointer=pointer))
         given_ids = [given.id or "" for given in documents]
         label = label or ("1 document" if len(prepared) == 1 else f"{len(prepared):,} documents")
@@ -174,13 +183,19 @@ class Acceptor:
         )
 
     def _prepare(self, collection: Collection, given: FileInput, position: int) -> NewDocument:
-        return prepare_file(
+        document = prepare_file(
             collection,
             given,
             max_bytes=self._max_bytes,
             max_file_bytes=self._max_file_bytes,
             pointer=f"/{position}",
         )
+        try:
+            self._require_side(collection, document.media_type, f"/{position}")
+        except InvalidInput as error:
+            error.message = f"{document.source[-120:]}: {error.message}"
+            raise
+        return document
 
     def _accept(
         self,

@@ -110,7 +110,7 @@ def prepare_file(
 def _file(
     collection: Collection, given: FileInput, name: str, limits_bytes: tuple[int, int], pointer: str
 ) -> NewDocument:
-    media_type, is_source = sniff(given.body, name, given.media_type)
+    media_type, is_source = sniff(given.body, name, given.media_type, media=True)
     kind = DocumentKind.SOURCE if is_source else DocumentKind.FILE
     if kind is DocumentKind.FILE:
         _require_size(body_size(given.body), media_type, limits_bytes, pointer)

@@ -8,12 +8,14 @@ from typing import BinaryIO
 
 from services.errors import NotFound
 from services.ingest.cleaning import clean_file_name
+from services.ingest.kinds.media_kinds import modality_of
 from services.ingest.pipeline.extracted_store import ExtractedStore
+from services.ingest.pipeline.media import thumbnail_of
 from services.ingest.pipeline.reading import read_document
 from services.ingest.sandbox.sandbox import FileReader
 from services.ledger.bodies import body_file, body_size
 from services.ledger.envelopes import EnvelopeStore
-from services.ledger.values import DocumentKind, DocumentRecord
+from services.ledger.values import DocumentKind, DocumentRecord, NewDocument
 
 _NO_LIMIT = 1 << 40
 
@@ -59,6 +61,34 @@ class DocumentReader:
             NotFound: nothing of it is visible yet (code ``no-text-yet``), or it has no text of its own (``no-text``).
             NearfieldError: its envelope is missing or damaged, or a lost text cannot be read again.
         """
+        document = self._visible(record)
+        kept = self._extracted.get(record.collection_id, document.text_hash)
+        return kept if kept is not None else read_document(document, self._reader, max_text_bytes=_NO_LIMIT).text
+
+    def thumbnail(self, record: DocumentRecord) -> bytes:
+        """A small JPEG of a picture's visible version: made when it was indexed, and again where it was lost.
+
+        Raises:
+            NotFound: nothing of it is visible yet, or it is no picture (code ``no-thumbnail``).
+            NearfieldError: as ``text``.
+        """
+        document = self._visible(record)
+        if modality_of(document.media_type) != "image":
+            raise NotFound("this document is no picture, so there is no small one of it", code="no-thumbnail")
+        kept = self._extracted.thumbnail(record.collection_id, document.text_hash)
+        if kept is None:
+            part = read_document(document, self._reader, max_text_bytes=_NO_LIMIT).media
+            if part is None:
+                raise NotFound("this document is no picture, so there is no small one of it", code="no-thumbnail")
+            kept = thumbnail_of(part)
+            self._extracted.keep_thumbnail(record.collection_id, document.text_hash, kept)
+        return kept
+
+    def has_thumbnail(self, collection_id: str, text_hash: str) -> bool:
+        """Whether a thumbnail lies ready."""
+        return bool(text_hash) and self._extracted.has_thumbnail(collection_id, text_hash)
+
+    def _visible(self, record: DocumentRecord) -> NewDocument:
         if record.kind is DocumentKind.SOURCE:
             raise NotFound(
                 f"this file holds {record.children:,} documents and no text of its own; read those, or its original",
@@ -69,8 +99,7 @@ class DocumentReader:
         document = self._envelopes.read(record.visible_envelope).document
         if document.kind is DocumentKind.SOURCE:
             raise NotFound("the visible version is a file of many documents; read those", code="no-text")
-        kept = self._extracted.get(record.collection_id, document.text_hash)
-        return kept if kept is not None else read_document(document, self._reader, max_text_bytes=_NO_LIMIT).text
+        return document
 
     def original(self, record: DocumentRecord) -> Original:
         """The bytes as they came, as an open file that has been checked and is read in pieces.
@@ -101,5 +130,9 @@ def _why_not(record: DocumentRecord) -> str:
 
 
 def _extension(media_type: str) -> str:
-    known = {"text/html": ".html", "text/markdown": ".md", "text/x-rst": ".rst", "application/json": ".json"}
+    known = {
+        "image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif", "audio/wav": ".wav",
+        "audio/flac": ".flac", "audio/ogg": ".ogg", "audio/mpeg": ".mp3",
+        "text/html": ".html", "text/markdown": ".md", "text/x-rst": ".rst", "application/json": ".json",
+    }  # fmt: skip
     return known.get(media_type, ".txt")

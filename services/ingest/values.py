@@ -78,6 +78,29 @@ class PageMark:
     number: int
 
 
+SHORT_PICTURE_SIDE, MAX_PICTURE_SIDE = 448, 3_584
+"""A decoded picture's sides, in points: the shorter one, and the longer one of a picture that is 8 times as long."""
+MAX_SOUND_S, MAX_SOUND_SAMPLES = 300, 14_400_000
+"""How much of a sound is listened to: 5 minutes, at rates above 48 kHz as many samples as that has."""
+SOUND_RATES = (1_000, 384_001)
+"""Range of rates in Hz that recordings have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """A decoded picture or sound, small enough to be handed on.
+
+    ``kind`` is "image" or "audio". ``data`` is RGB, a byte each, row by row (``width`` and ``height`` say how many); or
+    mono samples of 16 bits, little endian, at ``rate`` Hz.
+    """
+
+    kind: str
+    data: bytes
+    width: int = 0
+    height: int = 0
+    rate: int = 0
+
+
 MAX_PARTS = 1_000
 """Further parts of one document: each is cut into chunks by itself, however short it is."""
 
@@ -93,6 +116,8 @@ class Extracted:
     ``parts`` are the offsets, ascending and at most ``MAX_PARTS``, at which another document begins within this one (an
     attachment, a file of an archive): no chunk and no overlap reaches from one part into the next. What stands before
     the first offset is a part, too.
+
+    ``media`` is set for a picture or a sound; ``text`` is then what can be said of it in words.
     """
 
     text: str
@@ -105,3 +130,4 @@ class Extracted:
     date: str = ""
     language: str = ""
     parts: tuple[int, ...] = ()
+    media: MediaPart | None = None

@@ -29,6 +29,7 @@ from services.ledger.upkeep import Expired
 from services.redis_clients import Client
 
 PURGE_EVERY = 15
+TRAIN_EVERY = 5
 
 
 class Collections(Protocol):
@@ -39,6 +40,13 @@ class Collections(Protocol):
 
     def deleted_ids(self) -> set[str]:
         """Ids of deleted collections that are not cleared yet."""
+
+
+class Trainings(Protocol):
+    """Where the keeper learns which models wait to be trained."""
+
+    def due(self) -> Sequence[str]:
+        """Ids of trainings that wait for a worker, or whose worker has gone silent."""
 
 
 class Checks(Protocol):
@@ -98,6 +106,7 @@ class Keeper:
         index_client: of the index Redis; its time limit should be well below the length of a lease.
         erasing: makes collections again from nothing when asked to; None: nobody can ask.
         checks: looks at a little more in every sweep: the running audit.
+        trainings: models that wait to be trained; None: nobody can ask for any.
     """
 
     def __init__(
@@ -112,6 +121,7 @@ class Keeper:
         options: KeeperOptions | None = None,
         erasing: Erasing | None = None,
         checks: Checks | None = None,
+        trainings: Trainings | None = None,
     ) -> None:
         self._ledger = ledger
         self._link = ledger.link
@@ -124,6 +134,7 @@ class Keeper:
         self._instances = Instances(self._link, index_client, envelopes)
         self._repair = IndexRepair(ledger, index, index_client, self._instances, erasing)
         self._checks = checks
+        self._trainings = trainings
         self._orphans = OrphanWatch(ledger, index, index_client, patience_ms=self._options.orphan_patience_ms)
 
     def sweep(self) -> SweepReport:
@@ -139,6 +150,7 @@ class Keeper:
                 collections = self._collections.list()
             expired = self._mind_leases()
             self._ring_for_purges()
+            self._ring_for_trainings()
             report = SweepReport(
                 leases_ended=expired.leases, documents_failed=len(expired.failed), rung=tuple(self._ring())
             )
@@ -166,6 +178,12 @@ class Keeper:
         if self._sweeps % PURGE_EVERY == 1:
             for collection_id in sorted(self._collections.deleted_ids()):
                 self._doorbell.purge(collection_id)
+
+    def _ring_for_trainings(self) -> None:
+        """One bell wakes one worker, which goes on until nothing waits; a bell more every few sweeps."""
+        if self._trainings is not None and self._sweeps % TRAIN_EVERY == 1:
+            for training_id in list(self._trainings.due())[:1]:
+                self._doorbell.train(training_id)
 
     def _settle(self, collections: Sequence[Collection], failed: Sequence[tuple[str, str]]) -> None:
         """A worker may have died between its last write and its word about it: then it is done and not failed."""

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.embedding.media import Picture, Sound
+
 MAX_LIMIT = 100
 MAX_DEPTH = 1000
 MODES = ("semantic",)
+RERANK_DEPTH = 50
+MAX_RERANK_DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,9 @@ class SearchRequest:
         offset: documents to pass over; ``offset`` + ``limit`` is at most 1000.
         filter: None, or a condition on declared fields as parsed JSON (grammar: ``services/index/filters.py``).
         mode: "semantic" is the only one there is.
+        media: a picture or a sound to search by; ``query`` is then "".
+        rerank: name of a reranker that puts the best hits into its own order; "": none.
+        rerank_depth: how many hits it reads, 1 to 200; ``offset`` + ``limit`` is at most that.
     """
 
     query: str
@@ -28,6 +35,9 @@ class SearchRequest:
     offset: int = 0
     filter: object | None = None
     mode: str = "semantic"
+    media: Picture | Sound | None = None
+    rerank: str = ""
+    rerank_depth: int = RERANK_DEPTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Hit:
 
     ``score`` is (1 + cosine) / 2 of the query and the best passage: 0 to 1, higher is better, 0.5 is unrelated.
     ``passages`` counts the document's chunks among the nearest that were looked at. ``collection`` is its name.
+    ``text_hash`` names what was embedded of it. ``rerank_score`` is the reranker's, on its own scale; None without one.
     """
 
     id: str
@@ -60,6 +71,8 @@ class Hit:
     metadata: Mapping[str, Any]
     collection: str
     generation: int
+    text_hash: str = ""
+    rerank_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +83,11 @@ class SearchAnswer:
         hits: at most ``limit`` documents.
         query_tokens: length of the query in the model's tokens, special ones not counted.
         query_truncated: the model read only the beginning of the query.
-        took_ms: the whole search; ``embed_ms`` of it went to the query's vector, ``index_ms`` to the index.
+        took_ms: the whole search; ``embed_ms`` of it went to the query's vector, ``index_ms`` to the index, and
+            ``rerank_ms`` to a reranker.
         complete: False while the index is being rebuilt, or when documents changed too fast to settle an answer.
         searchable: live documents of the collection.
-        has_more: there are documents after the last hit.
+        has_more: there are documents after the last hit, among those that were reranked if any were.
     """
 
     hits: tuple[Hit, ...]
@@ -85,3 +99,4 @@ class SearchAnswer:
     complete: bool
     searchable: int
     has_more: bool
+    rerank_ms: float = 0.0

@@ -17,6 +17,9 @@ SHIMS = (
     "workers.keeper",
     "workers.collector",
     "services.ingest.sandbox.server",
+    "services.embedding.backends.openvino_child",
+    "services.embedding.installing.child",
+    "services.training.child",
     "cli.main",
     "cli.up.undertaker",
 )

@@ -20,6 +20,7 @@ DOORS = {
     "torch": {"services.embedding"},
     "sentence_transformers": {"services.embedding"},
     "transformers": {"services.embedding"},
+    "openvino": {"services.embedding.backends.quiet_openvino"},
     "redis_om": {"services.collections", "services.ledger"},
     "waitress": {"web.main", "web.receiving", "web.server"},
 }

@@ -101,7 +101,7 @@ def test_one_bad_file_costs_only_itself(open_page: Opener, watch: Watch, site: S
     good = [(f"good-{n}.txt", f"good text number {n}".encode()) for n in range(5)]
     choose(page, *good[:3], ("picture.txt", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(200)), *good[3:])
     expect(page.locator("[data-sending]")).to_contain_text("5 taken in, 1 refused", timeout=20_000)
-    expect(page.locator("[data-sending] li")).to_have_text(re.compile("^picture.txt: this file"))
+    expect(page.locator("[data-sending] li")).to_have_text(re.compile("^picture.txt: this collection's model"))
     site.settle(name)
     choose(page, *good)
     expect(page.locator("[data-sending]")).to_contain_text("5 unchanged")

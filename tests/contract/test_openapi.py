@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tests.apiapp import Api, make_api
 from tests.conftest import RedisPair
-from web import health_shapes, shapes
+from web import health_shapes, model_shapes, shapes
 from web.app import ROUTERS
 from web.endpoint import Endpoint
 from web.errors import PROBLEM_TYPE
@@ -95,6 +95,9 @@ def test_every_error_of_every_operation_is_a_problem(document: dict[str, Any]) -
             if path == "/readyz" and status == "503":
                 continue
             content = operation["responses"][status]["content"]
+            if path.startswith("/v1/"):
+                assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/OpenAIError"}
+                continue
             assert content[PROBLEM_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}, (path, status)
 
 
@@ -106,7 +109,7 @@ def test_request_models_refuse_what_the_document_does_not_name(document: dict[st
 
 def _strict(shape: Any) -> Any:
     """The same shape, refusing members it does not name, inside as well."""
-    for found in (*vars(shapes).values(), *vars(health_shapes).values()):
+    for found in (*vars(shapes).values(), *vars(health_shapes).values(), *vars(model_shapes).values()):
         if isinstance(found, type) and hasattr(found, "__total__"):
             found.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined]
     return TypeAdapter(shape)
@@ -136,10 +139,18 @@ def test_answers_are_what_the_document_says(api: Api) -> None:
         ("GET", one, "/collections/docs/documents/a", None),
         ("GET", f"{name}/search", "/collections/docs/search?q=tea", None),
         ("POST", f"{name}/search", "/collections/docs/search", {"query": "tea"}),
+        ("GET", "/api/v1/rerankers", "/rerankers", None),
         ("GET", "/api/v1/jobs", "/jobs", None),
         ("POST", f"{name}/retry", "/collections/docs/retry", None),
         ("POST", f"{one}/retry", "/collections/docs/documents/a/retry", None),
         ("GET", "/api/v1/models", "/models", None),
+        ("GET", "/api/v1/models/families", "/models/families", None),
+        ("GET", "/api/v1/models/default", "/models/default", None),
+        ("GET", "/api/v1/models/<path:model>", "/models/all-MiniLM-L6-v2", None),
+        ("POST", "/api/v1/models/<path:model>/verify", "/models/all-MiniLM-L6-v2/verify", None),
+        ("POST", "/api/v1/models/<path:model>/benchmark", "/models/hash/benchmark?seconds=1", None),
+        ("POST", "/api/v1/models", "/models", {"name": "mine", "family": "tf-idf", "collection": "docs"}),
+        ("GET", "/api/v1/models/trainings", "/models/trainings", None),
         ("DELETE", one, "/collections/docs/documents/b", None),
         ("DELETE", name, "/collections/docs", None),
     ]

@@ -38,12 +38,16 @@ class Bell:
 
     rung: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
+    trainings: list[str] = field(default_factory=list)
 
     def ring(self, collection_id: str) -> None:
         self.rung.append(collection_id)
 
     def purge(self, collection_id: str) -> None:
         self.purged.append(collection_id)
+
+    def train(self, training_id: str) -> None:
+        self.trainings.append(training_id)
 
 
 @dataclass

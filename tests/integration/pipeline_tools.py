@@ -46,12 +46,16 @@ class Bells:
 
     rung: list[str] = field(default_factory=list)
     purges: list[str] = field(default_factory=list)
+    trainings: list[str] = field(default_factory=list)
 
     def ring(self, collection_id: str) -> None:
         self.rung.append(collection_id)
 
     def purge(self, collection_id: str) -> None:
         self.purges.append(collection_id)
+
+    def train(self, training_id: str) -> None:
+        self.trainings.append(training_id)
 
 
 @dataclass
@@ -184,6 +188,7 @@ def make_workshop(
     """A workshop on ``pair`` with its data in ``folder``; ``files`` reads files, in a shared sandbox by default."""
     bells = Bells()
     values = {"data_dir": folder, "ledger_url": pair.ledger.url, "index_url": pair.index.url, "model": "hash"}
+    values["vector_cache_mb"] = 0  # what goes through the model is counted: the cache would hide what is done twice
     services = build_services(load_settings({}, **{**values, **settings}), doorbell=bells, profile=BULK)
     ledger = Ledger(services.ledger_client, services.envelopes, limits)
     models: Any = WatchedModels(services.models)

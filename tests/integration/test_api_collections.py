@@ -166,7 +166,11 @@ def test_an_export_can_be_posted_back(api: Api) -> None:
 
 def test_models_are_listed_with_the_default_first(api: Api) -> None:
     items = api.call("GET", "/models").get_json()["items"]
-    assert [(item["name"], item["default"]) for item in items] == [("hash", True), ("all-MiniLM-L6-v2", False)]
+    assert [(item["name"], item["default"]) for item in items] == [
+        ("hash", True),
+        ("all-MiniLM-L6-v2", False),
+        ("mfcc", False),
+    ]
     assert (items[1]["dimensions"], items[1]["max_tokens"]) == (384, 256)
 
 

@@ -22,8 +22,10 @@ import pytest
 
 from cli import backing
 from cli.backing import make_backup, restore_backup
+from cli.models import models_of
 from services.backup.capture import captured
 from services.backup.manifest import Member, decode_manifest, encode_manifest
+from services.collections.store import NewCollection
 from services.errors import Conflict, InvalidInput, NearfieldError
 from services.redis_clients import BULK
 from services.settings import Settings, load_settings
@@ -33,6 +35,7 @@ from tests.integration.pipeline_tools import Workshop
 from tests.integration.recovery_tools import add, full_shop, look, standing
 from tests.integration.up_tools import UpProcess, run_cli
 from tests.processes import Product, wait_until
+from tests.unit.embedding.installing.tools import small_model
 
 
 def silent(*_arguments: Any) -> None:
@@ -94,6 +97,28 @@ def test_the_restored_set_is_the_acknowledged_set(
     instance = (tmp_path / "there/accepted/INSTANCE").read_text()
     assert instance != (tmp_path / "here/accepted/INSTANCE").read_text()
     assert not (tmp_path / "here/backup-staging").exists()
+
+
+@pytest.mark.parametrize("without", [False, True])
+def test_a_model_trained_here_comes_back_with_its_collection(
+    shop: Workshop, redis_pair: RedisPair, tmp_path: Path, without: bool
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    models = models_of(settings_of(here, redis_pair))
+    spec = models.pull(str(small_model(tmp_path / "made")), "ours").spec
+    assert spec is not None
+    shop.services.collections.create(NewCollection("with-ours", "ours", spec.fingerprint, spec.dim))
+    settings = settings_of(here, redis_pair)
+    header = make_backup(settings, tmp_path / "b.tgz", product="x", replace=False, progress=silent, models=not without)
+    assert (header.models, header.without_models) == (int(not without), without)
+    code, report, stderr = run_cli("http://127.0.0.1:1", "restore", str(tmp_path / "b.tgz"), "--data-dir", str(there))
+    assert code == 0, stderr
+    needed = [(each["collection"], each["model"]) for each in report["models_needed"]]
+    assert needed == ([("with-ours", "ours")] if without else [])
+    if not without:
+        found = models_of(settings_of(there)).describe("ours")
+        assert (found.spec, found.problem, found.used_by) == (spec, "", ("with-ours",))
+    assert not (here / "backup-staging").exists()
 
 
 def same_shop_at(shop: Workshop, pair: RedisPair, folder: Path) -> Workshop:

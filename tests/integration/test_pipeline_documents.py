@@ -196,7 +196,7 @@ def test_a_bad_file_is_named_and_nothing_is_taken(shop: Workshop) -> None:
     good = FileInput("good.txt", b"fine")
     bad = [
         FileInput("dir/empty.txt", b""),
-        FileInput("dir/image.txt", b"\x89PNG\r\n\x1a\n"),
+        FileInput("dir/program.txt", b"\x7fELF" + bytes(60)),
         FileInput("dir/broken.json", b'{"a": '),
         FileInput("dir/year.json", b'{"text": "x", "year": "soon"}'),
     ]

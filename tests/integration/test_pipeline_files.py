@@ -154,7 +154,7 @@ def test_an_archive_becomes_a_document_per_file(shop: Workshop) -> None:
     assert (record.title, record.source) == ("Otters", "papers/2024.zip/a/one.html")
     assert metadata_of(shop, record)["shelf"] == 7
     assert shop.search("rivers fish")[0].id == record.id
-    assert "PNG" in shop.record(f"{source}#d.png").error
+    assert "no pictures" in shop.record(f"{source}#d.png").error
 
 
 def test_an_archive_that_comes_again_keeps_what_it_has_and_drops_what_is_gone(shop: Workshop) -> None:

@@ -9,7 +9,7 @@ from services.ledger.finding import Wanted
 from services.ledger.values import DocumentKind, DocumentRecord, DocumentState
 from web.api.jobs import retried
 from web.body import json_response
-from web.download import attachment
+from web.download import attachment, thumbnail_response
 from web.endpoint import API_PREFIX, Answer, Router
 from web.present import document_json
 from web.schemas import DocumentsQuery
@@ -88,6 +88,21 @@ def get_original(name: str, document_id: str) -> flask.Response:
     collection = state.collection(name)
     record = find_document(state, collection.id, collection.name, document_id)
     return attachment(state.services.documents.original(record))
+
+
+@routes.route(
+    "GET",
+    "/collections/<name>/documents/<docid:document_id>/thumbnail",
+    "Look at a small one of a picture",
+    answers=Answer(200, "A JPEG of at most 320 points a side", None, "image/jpeg"),
+    errors=(404,),
+)
+def get_thumbnail(name: str, document_id: str) -> flask.Response:
+    """Made of the picture's points alone: nothing of the file that was uploaded is in it."""
+    state = web_state()
+    collection = state.collection(name)
+    record = find_document(state, collection.id, collection.name, document_id)
+    return thumbnail_response(state.services.documents.thumbnail(record))
 
 
 @routes.route(

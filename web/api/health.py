@@ -9,12 +9,21 @@ from redis.exceptions import RedisError
 
 from services.admission.policy import Standing
 from services.audit.running import last_round
+from services.embedding.caching.query_vectors import QueryCacheCounts
 from services.errors import NearfieldError
 from services.ledger.ledger import Ledger
 from services.redis_clients import Client
 from web.body import json_response
 from web.endpoint import Answer, Router
-from web.health_shapes import AliveShape, AuditShape, CheckShape, IngestionShape, ReadyShape, VersionShape
+from web.health_shapes import (
+    AliveShape,
+    AuditShape,
+    CheckShape,
+    IngestionShape,
+    QueryCacheShape,
+    ReadyShape,
+    VersionShape,
+)
 from web.present import rfc3339
 from web.state import web_state
 from web.warmup import ModelState
@@ -63,6 +72,7 @@ def ready() -> flask.Response:
         "checks": checks,
         "ingestion": ingestion_json(state.services.admission.standing()),
         "audit": _audit(state.services.ledger) if checks["ledger"]["ok"] else None,
+        "query_cache": _query_cache(state.services.queries.counts()),
     }
     if not all(check["ok"] for check in checks.values()):
         only_loading = checks["ledger"]["ok"] and checks["index"]["ok"] and state.warmup.state is ModelState.LOADING
@@ -88,6 +98,17 @@ def ingestion_json(standing: Standing) -> IngestionShape:
         "reasons": [
             {"resource": shortage.resource.value, "detail": shortage.sentence} for shortage in standing.shortages
         ],
+    }
+
+
+def _query_cache(counts: QueryCacheCounts) -> QueryCacheShape:
+    return {
+        "entries": counts.entries,
+        "limit": counts.limit,
+        "bytes": counts.bytes,
+        "hits": counts.hits,
+        "misses": counts.misses,
+        "joined": counts.joined,
     }
 
 

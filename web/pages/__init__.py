@@ -17,6 +17,7 @@ from web.pages.errors import error_page, heading_of, sentence_of
 from web.pages.jobs import JobPages
 from web.pages.links import document_address, manage_address, search_address
 from web.pages.manage import ManagePages
+from web.pages.models import ModelPages
 from web.pages.search import SearchPages, summary
 from web.pages.sources import SourcePages
 
@@ -52,7 +53,7 @@ def create_pages(services: Services) -> flask.Blueprint:
         static_folder=str(_WEB / "static"),
         static_url_path="/static",
     )
-    for part in (SearchPages, CollectionPages, ManagePages, DocumentPages, JobPages, SourcePages):
+    for part in (SearchPages, CollectionPages, ManagePages, DocumentPages, JobPages, ModelPages, SourcePages):
         part(services).register(blueprint)
     for function in _FILTERS:
         blueprint.add_app_template_filter(function)

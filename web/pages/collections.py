@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from services.collections.values import Collection
 from services.errors import NearfieldError
 from services.wiring import Services
-from web.api.models import offered_models, offered_spec
+from web.api.models import offered_spec, usable_specs
 from web.errors import Problem
 from web.pages.collection_form import CollectionForm, read_collection_form
 from web.pages.errors import current_problem
@@ -39,7 +39,7 @@ class CollectionPages:
 
     def new(self) -> str:
         """The empty form."""
-        form = CollectionForm(model=self._services.settings.model, name=flask.request.args.get("name", ""))
+        form = CollectionForm(model=self._services.installed.default.name(), name=flask.request.args.get("name", ""))
         return self._form(form)
 
     def create(self) -> Response | tuple[str, int]:
@@ -63,5 +63,5 @@ class CollectionPages:
         return created
 
     def _form(self, form: CollectionForm, problem: Problem | None = None) -> str:
-        models = [self._services.models.spec(name) for name in offered_models(web_state())]
+        models = usable_specs(web_state())
         return flask.render_template("new_collection.html", form=form, models=models, problem=problem)

@@ -15,7 +15,7 @@ from services.collections.values import Collection
 from services.errors import NearfieldError, NotFound
 from services.ledger.values import DocumentKind, DocumentRecord, DocumentState
 from services.wiring import Services
-from web.download import attachment
+from web.download import attachment, thumbnail_response
 from web.errors import Problem
 from web.pages.document_form import request_id
 from web.pages.errors import current_problem
@@ -57,6 +57,7 @@ class DocumentPages:
         add = blueprint.add_url_rule
         add("/c/<collection>/document", "document", self.document)
         add("/c/<collection>/document/original", "original", self.original)
+        add("/c/<collection>/document/thumbnail", "thumbnail", self.thumbnail)
         add("/c/<collection>/document/delete", "delete_document", self.delete, methods=["POST"])
         add("/c/<collection>/document/retry", "retry_document", self.retry, methods=["POST"])
 
@@ -86,6 +87,12 @@ class DocumentPages:
         found = web_state().collection(collection)
         record = self._record(found, flask.request.args.get("id", ""))
         return attachment(self._services.documents.original(record))
+
+    def thumbnail(self, collection: str) -> Response:
+        """A small JPEG of a picture."""
+        found = web_state().collection(collection)
+        record = self._record(found, flask.request.args.get("id", ""))
+        return thumbnail_response(self._services.documents.thumbnail(record))
 
     def delete(self, collection: str) -> Response:
         """Deletes the document."""

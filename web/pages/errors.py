@@ -20,6 +20,8 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
     "cross-site-request": ("That came from another site", ""),
     "unknown-collection": ("There is no such collection", ""),
     "unknown-document": ("There is no such document", ""),
+    "unknown-model": ("There is no such model", ""),
+    "unknown-training": ("There is no such training", ""),
     "unknown-job": ("There is no such job", ""),
     "index-rebuilding": ("The index is being rebuilt", ""),
     "model-loading": ("The model is still loading", ""),

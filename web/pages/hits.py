@@ -27,7 +27,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class HitView:
-    """A hit. ``place`` is where the passage stands: file, headings, page, outermost first."""
+    """A hit. ``place`` is where the passage stands: file, headings, page, outermost first.
+
+    ``thumbnail`` is the address of a small picture, "" for what is none; ``download`` that of a sound.
+    """
 
     title: str
     href: str
@@ -36,6 +39,8 @@ class HitView:
     score: float
     facts: tuple[Fact, ...]
     address: str
+    thumbnail: str = ""
+    download: str = ""
 
     @property
     def distance(self) -> float:
@@ -43,7 +48,9 @@ class HitView:
         return round((1 - min(1.0, max(UNRELATED, self.score))) / (1 - UNRELATED) * DISTANCE_PX, 1)
 
 
-def hit_view(hit: Hit, collection: Collection, state: SearchState, href: str) -> HitView:
+def hit_view(
+    hit: Hit, collection: Collection, state: SearchState, href: str, *, thumbnail: str = "", download: str = ""
+) -> HitView:
     """A hit in words; ``href`` leads to the document with the passage marked."""
     title = hit.title or hit.source or hit.id
     return HitView(
@@ -54,6 +61,8 @@ def hit_view(hit: Hit, collection: Collection, state: SearchState, href: str) ->
         score=hit.score,
         facts=_facts(hit.metadata, collection, state),
         address=hit.url,
+        thumbnail=thumbnail,
+        download=download,
     )
 
 

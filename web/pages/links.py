@@ -33,6 +33,16 @@ def hit_address(hit: Hit, query: str) -> str:
     )
 
 
+def thumbnail_address(hit: Hit) -> str:
+    """A small picture of a hit."""
+    return flask.url_for("pages.thumbnail", collection=hit.collection, id=hit.id, v=hit.generation)
+
+
+def download_address(hit: Hit) -> str:
+    """A hit's original, as a download."""
+    return flask.url_for("pages.original", collection=hit.collection, id=hit.id)
+
+
 def manage_address(
     collection: str,
     *,

@@ -17,19 +17,21 @@ from services.collections.values import Collection
 from services.errors import NearfieldError
 from services.search.values import Hit, SearchAnswer, SearchRequest
 from services.wiring import Services
+from web.api.search import MAX_FORM_BYTES, posted_media
 from web.errors import Problem
 from web.filter_params import filter_from_args
 from web.pages.controls import MAX_CHOICES, ActiveFilter, Control, active_filters, controls_of, suggest_tags
 from web.pages.errors import current_problem, heading_of
 from web.pages.examples import DEMO_COLLECTION, EXAMPLES, Example
 from web.pages.hits import HitView, hit_view
-from web.pages.links import hit_address, search_address
+from web.pages.links import download_address, hit_address, search_address, thumbnail_address
 from web.pages.notices import notice
 from web.pages.standing import Listed, Standing, standing
 from web.pages.state import MAX_PAGE, PAGE_SIZE, SearchState, read_state
 from web.pages.suggestions import TagSuggestions
 from web.pages.words import number, plural
 from web.state import web_state
+from web.uploads import allow_upload
 
 NEIGHBOURS_SHOWN = 8
 
@@ -50,6 +52,7 @@ class SearchPage:
     problem: Problem | None = None
     query_limit_tokens: int = 0
     neighbours: tuple[Listed, ...] = ()
+    modalities: tuple[str, ...] = ("text",)
 
     @property
     def status(self) -> int:
@@ -95,6 +98,7 @@ class SearchPages:
         blueprint.add_url_rule("/search", "choose", self.choose)
         blueprint.add_url_rule("/c/<collection>", "search", self.search)
         blueprint.add_url_rule("/c/<collection>/results", "results", self.results)
+        blueprint.add_url_rule("/c/<collection>/by-file", "search_by_media", self.search_by_media, methods=["POST"])
 
     def home(self) -> str:
         """The start page: the search box, or how to begin while there is nothing to search."""
@@ -107,6 +111,7 @@ class SearchPages:
             collection=collection,
             state=SearchState(),
             standing=standing(self._services, collection) if collection else Standing(known=True),
+            modalities=self._modalities(collection) if collection else ("text",),
             neighbours=self._neighbours(),
         )
         return flask.render_template("search.html", page=page, notice=notice(flask.request.args))
@@ -130,6 +135,19 @@ class SearchPages:
         page = self._page(collection, state, self._names())
         return flask.render_template("search.html", page=page, notice=notice(args)), page.status
 
+    def search_by_media(self, collection: str) -> tuple[str, int]:
+        """The documents nearest to a picture or a sound that was posted; what was posted is not kept."""
+        found = web_state().remembered_collection(collection)
+        answer, problem = None, None
+        try:
+            allow_upload(flask.request, MAX_FORM_BYTES)
+            request = SearchRequest("", PAGE_SIZE, media=posted_media(web_state(), found))
+            answer = web_state().search(found, request)
+        except NearfieldError as error:
+            problem = current_problem(error)
+        page = self._shown(found, SearchState(), self._names(), answer, problem)
+        return flask.render_template("search.html", page=page, notice=""), page.status
+
     def results(self, collection: str) -> tuple[str, int]:
         """The filters and results alone, for the script."""
         page = self._page(collection, read_state(flask.request.args))
@@ -144,7 +162,16 @@ class SearchPages:
 
     def _page(self, name: str, state: SearchState, names: tuple[str, ...] = ()) -> SearchPage:
         collection = web_state().remembered_collection(name)
-        answer, problem = self._ask(collection, state)
+        return self._shown(collection, state, names, *self._ask(collection, state))
+
+    def _shown(
+        self,
+        collection: Collection,
+        state: SearchState,
+        names: tuple[str, ...],
+        answer: SearchAnswer | None,
+        problem: Problem | None,
+    ) -> SearchPage:
         hits = answer.hits if answer else ()
         return SearchPage(
             home=False,
@@ -155,8 +182,9 @@ class SearchPages:
             controls=controls_of(collection, state, self._choices(collection, state, hits)),
             active=active_filters(state),
             answer=answer,
-            hits=tuple(hit_view(hit, collection, state, hit_address(hit, state.query)) for hit in hits),
+            hits=tuple(self._view(hit, collection, state) for hit in hits),
             problem=problem,
+            modalities=self._modalities(collection),
             query_limit_tokens=self._limit(collection) if answer and answer.query_truncated else 0,
         )
 
@@ -185,6 +213,19 @@ class SearchPages:
             return web_state().search(collection, request), None
         except NearfieldError as error:  # the box keeps what was typed; the reason stands where the hits would
             return None, current_problem(error)
+
+    def _view(self, hit: Hit, collection: Collection, state: SearchState) -> HitView:
+        has_thumbnail = self._services.documents.has_thumbnail(collection.id, hit.text_hash)
+        thumbnail = thumbnail_address(hit) if has_thumbnail else ""
+        is_heard = "audio" in self._modalities(collection)
+        href, download = hit_address(hit, state.query), download_address(hit) if is_heard else ""
+        return hit_view(hit, collection, state, href, thumbnail=thumbnail, download=download)
+
+    def _modalities(self, collection: Collection) -> tuple[str, ...]:
+        try:
+            return self._services.models.spec(collection.model).modalities
+        except NearfieldError:  # a model that is gone; what is said of it stands where the hits would
+            return ("text",)
 
     def _limit(self, collection: Collection) -> int:
         return self._services.models.spec(collection.model).max_tokens

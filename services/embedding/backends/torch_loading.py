@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.backends.sentence_transformer import SentenceTransformerEmbedder
+from services.embedding.backends.vocabulary import check_vocabulary
 from services.embedding.spec import ModelSpec
 from services.embedding.vectors import check_vectors
 from services.errors import ModelError
@@ -27,7 +28,7 @@ _PROBE_TOLERANCE = 1e-4
 
 
 def load_sentence_transformer(
-    spec: ModelSpec, folder: Path, *, threads: int, batch_tokens: int
+    spec: ModelSpec, folder: Path, *, threads: int, batch_tokens: int, why: str = ""
 ) -> SentenceTransformerEmbedder:
     """Loads a checked folder on the CPU in fp32.
 
@@ -36,6 +37,7 @@ def load_sentence_transformer(
         threads: forward passes that run side by side, each on one core; 0: as many as the process has cores.
             torch itself is set to one thread, process-wide.
         batch_tokens: budget of one forward pass.
+        why: what the runtime says of itself.
 
     Raises:
         ModelError: code "model-unreadable" (the library refuses it, weights lack tensors) or "model-changed" (it does
@@ -47,11 +49,22 @@ def load_sentence_transformer(
         torch.set_num_threads(1)
         model = _load_fast(spec, folder)
         streams = threads or len(os.sched_getaffinity(0))
-        embedder = SentenceTransformerEmbedder(spec, model, streams=streams, batch_tokens=batch_tokens)
+        embedder = SentenceTransformerEmbedder(spec, model, streams=streams, batch_tokens=batch_tokens, why=why)
     # torch and transformers leave 430,000 long-lived objects, and a full collection over them stops every thread
     # for 0.3 s, in the middle of somebody's search. Frozen, they are not looked at again.
     gc.freeze()
     return embedder
+
+
+def load_plain(spec: ModelSpec, folder: Path) -> SentenceTransformer:
+    """The library's model in fp32 on the CPU with nothing changed: what every other runtime is held against.
+
+    Raises:
+        ModelError: as ``load_sentence_transformer``.
+    """
+    model = _load(spec, folder)
+    _check_output(spec, folder, model)
+    return model
 
 
 def _load_fast(spec: ModelSpec, folder: Path) -> SentenceTransformer:
@@ -84,13 +97,20 @@ def _load(spec: ModelSpec, folder: Path) -> SentenceTransformer:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        model = SentenceTransformer(
-            str(folder),
-            device="cpu",
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-        )
+        if not (folder / "modules.json").is_file():
+            from services.embedding.pretrained.building import build_bare
+
+            model = build_bare(spec, folder)
+        else:
+            model = SentenceTransformer(
+                str(folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+    except ModelError:
+        raise
     except Exception as error:  # whatever four libraries raise about a folder means the same
         raise ModelError(
             f"model folder {folder} cannot be loaded ({type(error).__name__}: {_first_line(error)}); copy the whole "
@@ -100,6 +120,7 @@ def _load(spec: ModelSpec, folder: Path) -> SentenceTransformer:
     model.eval()
     _check_complete(folder, model)
     _check_limit(spec, folder, model)
+    _check_vocabulary(folder, model)
     return model
 
 
@@ -121,6 +142,13 @@ def _check_complete(folder: Path, model: SentenceTransformer) -> None:
             f"the weights in {folder} lack {len(missing)} tensors, such as {missing[0]}; copy the whole folder again",
             code="model-unreadable",
         )
+
+
+def _check_vocabulary(folder: Path, model: SentenceTransformer) -> None:
+    backbone = model.transformers_model
+    if backbone is not None:
+        embeddings: Any = backbone.get_input_embeddings()
+        check_vocabulary(folder, model.tokenizer.get_vocab(), int(embeddings.num_embeddings))
 
 
 def _check_limit(spec: ModelSpec, folder: Path, model: SentenceTransformer) -> None:

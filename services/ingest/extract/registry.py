@@ -8,6 +8,7 @@ from importlib import import_module
 
 from services.errors import InvalidInput, UnsupportedMedia
 from services.ingest.extract.types import Extractor, Tick
+from services.ingest.kinds.media_kinds import PICTURES, SOUNDS
 from services.ingest.values import Extracted
 
 VERSION = 2
@@ -38,6 +39,8 @@ _READERS: dict[str, str] = {
     "application/vnd.ms-outlook": "outlook:extract_outlook",
     "application/x-ipynb+json": "notebook:extract_notebook",
     "application/xml": "xml:extract_xml",
+    **dict.fromkeys(sorted(PICTURES), "picture:extract_picture"),
+    **dict.fromkeys(sorted(SOUNDS), "sound:extract_sound"),
 }
 # Formats that no text can be in: bytes alone are, so they come as files.
 _BINARY = frozenset(
@@ -106,7 +109,7 @@ def require_textual(media_type: str, *, pointer: str | None = None) -> None:
         UnsupportedMedia: as ``require_readable``.
     """
     require_readable(media_type, pointer=pointer)
-    if media_type in _BINARY or media_type.startswith((_OFFICE, _OPEN)):
+    if media_type in _BINARY | PICTURES | SOUNDS or media_type.startswith((_OFFICE, _OPEN)):
         raise UnsupportedMedia(
             f"a text cannot be {media_type}: that is a format of files; upload it as a file", pointer=pointer
         )
@@ -138,7 +141,7 @@ def extract(media_type: str, body: bytes, *, max_text_bytes: int, tick: Tick = l
 
 def _with_language(media_type: str, extracted: Extracted) -> Extracted:
     """With a language where the document names none and its text leaves no doubt; a short plain text is not asked."""
-    if extracted.language or media_type in _KNOWN_BY_READER:
+    if extracted.language or extracted.media is not None or media_type in _KNOWN_BY_READER:
         return extracted
     if media_type == "text/plain" and len(extracted.text) < _MIN_CHARS_FOR_LANGUAGE:
         return extracted

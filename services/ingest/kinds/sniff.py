@@ -31,6 +31,7 @@ from services.ingest.kinds.containers import (
     zip_content,
 )
 from services.ingest.kinds.magic import foreign_format
+from services.ingest.kinds.media_kinds import PICTURES, SOUNDS, media_kind, modality_of
 from services.ingest.kinds.sniff_text import (
     HTML,
     MAIL,
@@ -80,8 +81,8 @@ _PROMISES: dict[str, tuple[str, frozenset[str]]] = {
     **dict.fromkeys(("docx", "docm", "dotx", "dotm", "odt", "ott", "rtf"), ("a text document", _WORDS)),
     **dict.fromkeys(("xlsx", "xlsm", "xlsb", "xltx", "xls", "xlt", "ods", "ots"), ("a spreadsheet", _SHEETS)),
     **dict.fromkeys(("pptx", "pptm", "ppsx", "potx", "ppt", "pps", "odp", "otp"), ("a presentation", _SLIDES)),
-    **dict.fromkeys(words("png jpg jpeg jpe gif bmp tif tiff webp heic avif ico psd"), ("an image", frozenset())),
-    **dict.fromkeys(words("mp3 wav flac ogg m4a aac mp4 mov avi mkv webm"), ("sound or video", frozenset())),
+    **dict.fromkeys(words("png jpg jpeg jpe gif bmp tif tiff webp heic avif ico psd"), ("an image", PICTURES)),
+    **dict.fromkeys(words("mp3 wav flac ogg oga opus m4a aac mp4 mov avi mkv webm"), ("sound or video", SOUNDS)),
     **dict.fromkeys(words("exe dll msi class jar apk wasm"), ("a program", frozenset())),
     **dict.fromkeys(words("gz tgz bz2 xz zst 7z rar tar iso dmg"), ("another kind of archive", frozenset())),
 }
@@ -112,13 +113,14 @@ class _Look(NamedTuple):
     tail: bytes
 
 
-def sniff(body: bytes | BinaryIO, name: str, claimed: str = "") -> Sniffed:
+def sniff(body: bytes | BinaryIO, name: str, claimed: str = "", *, media: bool = False) -> Sniffed:
     """What to read ``body`` as; a media type that ``extract`` or, for a source, ``read_rows`` knows.
 
     Args:
         body: the bytes, or a seekable file of them; its position afterwards is its beginning.
         name: the file's name; only its extension counts.
         claimed: the media type the sender gave; it counts where content and name say nothing.
+        media: whether pictures and sounds are taken too.
 
     Raises:
         InvalidInput: nothing in it (code ``empty-file``), a container that is broken (``damaged-file``) or protected
@@ -135,7 +137,8 @@ def sniff(body: bytes | BinaryIO, name: str, claimed: str = "") -> Sniffed:
         promised = extension if extension in _PROMISES else ""
         if not promised and extension not in _BY_EXTENSION:
             promised = _PROMISED_BY_CLAIM.get(claimed, "png" if _is_picture(claimed) else "")
-        kind = _container(look, promised) or _text(look, extension, claimed, promised)
+        kind = (_media(look, promised, claimed) if media else None) or _container(look, promised)
+        kind = kind or _text(look, extension, claimed, promised)
         _check_promise(kind.media_type, promised, extension, claimed)
         return kind
     finally:
@@ -157,6 +160,16 @@ def _look(file: BinaryIO) -> _Look:
             raise InvalidInput("the file is empty; there is nothing to search in it", code="empty-file")
     file.seek(max(size - _TAIL_BYTES, 0))
     return _Look(file, size, head, file.read(_TAIL_BYTES))
+
+
+def _media(look: _Look, promised: str, claimed: str) -> Sniffed | None:
+    """Pictures and sounds, by their signatures."""
+    kind = media_kind(look.head, is_mp3=promised == "mp3" or claimed in ("audio/mpeg", "audio/mp3"))
+    if kind and ends_as_zip(look.file, look.size):
+        raise _unsupported(
+            f"it is {_SHOWN_MEDIA[modality_of(kind)]} and a ZIP archive at once, which no program writes"
+        )
+    return Sniffed(kind, is_source=False) if kind else None
 
 
 def _container(look: _Look, promised: str) -> Sniffed | None:
@@ -253,6 +266,8 @@ def _check_promise(media_type: str, promised: str, extension: str, claimed: str)
 def _shown(media_type: str) -> str:
     if media_type in _SHOWN:
         return _SHOWN[media_type]
+    if modality_of(media_type) != "text":
+        return _SHOWN_MEDIA[modality_of(media_type)]
     return "text" if media_type.startswith("text/") else media_type
 
 
@@ -264,9 +279,13 @@ _SHOWN = {
 }  # fmt: skip
 
 
+_SHOWN_MEDIA = {"image": "a picture", "audio": "a sound"}
+
+
 def _unsupported(problem: str) -> UnsupportedMedia:
     return UnsupportedMedia(
         f"this file cannot be read: {problem}. Read are PDF, Word, PowerPoint, Excel, OpenDocument, EPUB and RTF "
         "files, mail, notebooks, HTML, Markdown, reStructuredText, XML, feeds, plain text, JSON, NDJSON, CSV, TSV, "
-        "and ZIP archives of these"
+        "and ZIP archives of these; in a collection whose model embeds them PNG, JPEG, WebP and GIF pictures, or WAV, "
+        "FLAC, Ogg and MP3 sounds"
     )

@@ -94,7 +94,7 @@ class Embedding:
 
     def _add_vectors(self, shares: Sequence[Share]) -> None:
         began = time.monotonic()
-        vectors = self.model.embedder().embed_documents([text for _, texts in shares for text in texts])
+        vectors = self.model.documents().embed_documents([text for _, texts in shares for text in texts])
         took_s = time.monotonic() - began
         chars = sum(len(text) for _, texts in shares for text in texts) or 1
         start = 0

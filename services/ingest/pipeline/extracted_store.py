@@ -18,7 +18,7 @@ from pathlib import Path
 from services.ingest.pipeline.properties import Properties
 
 _LEVEL = 1
-_TEXT, _PROPERTIES = ".z", ".json"
+_TEXT, _PROPERTIES, _THUMBNAIL = ".z", ".json", ".jpg"
 
 
 class ExtractedStore:
@@ -42,6 +42,21 @@ class ExtractedStore:
         data = json.dumps(properties.as_json(), ensure_ascii=False).encode("utf-8", "replace")
         _write(self._path(collection_id, text_hash, _PROPERTIES), data)
 
+    def keep_thumbnail(self, collection_id: str, text_hash: str, data: bytes) -> None:
+        """Stores a small JPEG of a picture, to be shown beside a hit."""
+        _write(self._path(collection_id, text_hash, _THUMBNAIL), data)
+
+    def thumbnail(self, collection_id: str, text_hash: str) -> bytes | None:
+        """A picture's thumbnail, or None when it is not here."""
+        try:
+            return self._path(collection_id, text_hash, _THUMBNAIL).read_bytes() or None
+        except OSError:
+            return None
+
+    def has_thumbnail(self, collection_id: str, text_hash: str) -> bool:
+        """Whether ``thumbnail`` has something to give."""
+        return self._path(collection_id, text_hash, _THUMBNAIL).exists()
+
     def get(self, collection_id: str, text_hash: str) -> str | None:
         """A text, or None when it is not here or is damaged."""
         try:
@@ -61,7 +76,7 @@ class ExtractedStore:
 
     def forget(self, collection_id: str, text_hash: str) -> None:
         """Removes a text and what belongs to it."""
-        for suffix in (_TEXT, _PROPERTIES):
+        for suffix in (_TEXT, _PROPERTIES, _THUMBNAIL):
             with contextlib.suppress(OSError):
                 self._path(collection_id, text_hash, suffix).unlink()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from services.collections.values import Collection
+from services.embedding.caching.document_vectors import DocumentVectorCache
+from services.embedding.caching.documents import CachedDocuments
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
 from services.errors import ModelError
@@ -12,8 +14,9 @@ from services.ingest.chunks.chunking import Chunker
 class CollectionModel:
     """Embedder and chunker of one collection."""
 
-    def __init__(self, models: ModelRegistry, collection: Collection) -> None:
+    def __init__(self, models: ModelRegistry, collection: Collection, vectors: DocumentVectorCache) -> None:
         self._models = models
+        self._vectors = vectors
         self._collection = collection
         self._embedder: Embedder | None = None
         self._chunker: Chunker | None = None
@@ -35,6 +38,10 @@ class CollectionModel:
                 )
             self._embedder = embedder
         return self._embedder
+
+    def documents(self) -> CachedDocuments:
+        """What embeds texts of documents, those that are new; raises as ``embedder``."""
+        return CachedDocuments(self.embedder(), self._vectors)
 
     def chunker(self) -> Chunker:
         """The chunker; raises as ``embedder``."""

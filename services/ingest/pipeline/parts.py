@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from services.collections.store import CollectionStore
+from services.embedding.caching.document_vectors import DocumentVectorCache
 from services.embedding.registry import ModelRegistry
 from services.index.protocol import VectorIndex
 from services.ingest.accept import Acceptor
@@ -49,6 +50,10 @@ class Parts(Protocol):
     @property
     def models(self) -> ModelRegistry:
         """Where embedders come from."""
+
+    @property
+    def document_vectors(self) -> DocumentVectorCache:
+        """Vectors of texts that were embedded before."""
 
     @property
     def near_duplicates(self) -> NearDuplicates:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from services.collections.values import Collection
+from services.embedding.options import DEFAULT_BATCH_TOKENS
 from services.errors import NearfieldError, Unavailable
 from services.index.faults import absent
 from services.ingest.pipeline.batch import Embedding
@@ -68,7 +69,7 @@ class Slice:
         # What has had its slice already comes last, or it would keep the others waiting until it is done.
         self._claimed = sorted(lease.claim.documents, key=lambda claimed: desk.shelf.holds(key_of(claimed)))
         self._is_over = is_over
-        model = CollectionModel(parts.models, self._collection)
+        model = CollectionModel(parts.models, self._collection, parts.document_vectors)
         self._settlement = Settlement(parts.ledger, lease, desk.extracted)
         taker = Taker(
             parts,
@@ -82,7 +83,7 @@ class Slice:
             is_stopping,
         )
         self._taker = taker
-        self._window_tokens = parts.settings.batch_tokens * WINDOW_BUDGETS
+        self._window_tokens = (parts.settings.batch_tokens or DEFAULT_BATCH_TOKENS) * WINDOW_BUDGETS
         self._writing = Writing(
             parts.index,
             parts.near_duplicates,

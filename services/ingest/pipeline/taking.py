@@ -12,9 +12,13 @@ from services.collections.values import Collection
 from services.errors import InvalidInput, Unavailable
 from services.ids import hash_document_id
 from services.index.values import DocumentHead, Outcome, WriteOutcome
+from services.ingest.chunks.chunking import Piece
+from services.ingest.kinds.media_kinds import modality_of
+from services.ingest.modalities import require_side
 from services.ingest.pipeline.expansion import Expander
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.lease import Lease
+from services.ingest.pipeline.media import embed_media, media_piece, thumbnail_of
 from services.ingest.pipeline.members import MemberLimits
 from services.ingest.pipeline.model import CollectionModel
 from services.ingest.pipeline.parts import Parts
@@ -23,6 +27,7 @@ from services.ingest.pipeline.reading import is_plain, read_document, shown_titl
 from services.ingest.pipeline.settling import Settlement
 from services.ingest.pipeline.shelf import Shelf
 from services.ingest.pipeline.work import Stopwatch, Work, key_of, make_head
+from services.ingest.values import Extracted, MediaPart
 from services.ledger.bodies import body_file
 from services.ledger.values import ClaimedDocument, DocumentKind, LeaseLost, NewDocument
 from services.neardup.near_duplicates import Written
@@ -169,6 +174,8 @@ class Taker:
 
     def _resembling(self, head: DocumentHead, sequence: int, document: NewDocument, title: str) -> tuple[str, ...]:
         """Says again what a document resembles; the attempt that wrote it may have died before it was remembered."""
+        if modality_of(document.media_type) != "text":
+            return ()
         text = None if is_plain(document) else self.extracted.get(self.collection.id, head.text_hash)
         if text is None:
             limit = self.parts.settings.max_document_bytes
@@ -179,12 +186,15 @@ class Taker:
     def _read(self, claimed: ClaimedDocument, document: NewDocument, attempt: int) -> Work:
         watch = Stopwatch()
         with watch.extracting():
+            spec = self.model.embedder().spec
+            require_side(spec.name, spec.modalities, document.media_type)
             limit = self.parts.settings.max_document_bytes
             extracted = read_document(document, self.parts.sandbox, max_text_bytes=limit, tick=self._tick)
             title = document.title or extracted.title
-            signature = sign(extracted.text, title)
+            # What can be said of pictures in words is the same of many: it tells nothing about duplicates.
+            signature = sign(extracted.text, title) if extracted.media is None else None
             self.parts.near_duplicates.admit(self.collection, claimed.doc_hash, document.text_hash, signature)
-            pieces = self.model.chunker().cut(extracted, title, self.lease.progress)
+            pieces = self._cut(extracted, title)
             if not pieces:
                 raise InvalidInput(
                     "no text was found in this document, so nothing can be searched in it; give it a text or a title",
@@ -194,7 +204,7 @@ class Taker:
             if not is_plain(document):
                 self.extracted.keep(claimed.collection_id, document.text_hash, extracted.text, found)
             metadata, left_out = with_properties(document.metadata, found, self.collection)
-        return Work(
+        work = Work(
             claimed,
             replace(document, body=b""),
             attempt,
@@ -206,6 +216,23 @@ class Taker:
             watch,
             signature,
         )
+        if extracted.media is not None:
+            self._see(work, extracted.media)
+        return work
+
+    def _cut(self, extracted: Extracted, title: str) -> Sequence[Piece]:
+        if extracted.media is not None:
+            return [media_piece(extracted)]
+        return self.model.chunker().cut(extracted, title, self.lease.progress)
+
+    def _see(self, work: Work, part: MediaPart) -> None:
+        """Embeds a picture or a sound at once: kept for a batch, a hundred of them would take gigabytes."""
+        if part.kind == "image":
+            self.extracted.keep_thumbnail(work.claimed.collection_id, work.document.text_hash, thumbnail_of(part))
+        began = time.monotonic()
+        work.vectors.append(embed_media(self.model.embedder(), part))
+        work.watch.embed_s += time.monotonic() - began
+        self.lease.progress()
 
     def _tick(self) -> None:
         """Keeps the lease while a file is read elsewhere.

@@ -71,7 +71,7 @@ def _opened(archive: GuardedZip, name: str, place: str) -> tuple[bytes, str, boo
     """A member's bytes, what they are, whether they are a source; or a row that says why it cannot be read."""
     try:
         content = archive.read(name)
-        media_type, is_source = sniff(content, name)
+        media_type, is_source = sniff(content, name, media=True)  # whether the collection takes it is seen later
     except InvalidInput as error:
         return b"", "", False, NumberedRow(1, None, f"{place}: {error.message}", place=place)
     return content, media_type, is_source, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from services.errors import InvalidInput
@@ -11,6 +11,7 @@ from services.ingest.rows.row import Row
 from services.ingest.rows.tabular import NumberedRow
 from services.ingest.sandbox.checks import Reader
 from services.ingest.sandbox.frames import FrameWriter, UnusableResult, read_frames
+from services.ingest.sandbox.media_results import media_part
 from services.ingest.values import MAX_PARTS, Block, BlockKind, Extracted, FileInput, Heading, PageMark
 
 _KINDS = tuple(BlockKind)
@@ -55,6 +56,9 @@ def write_extracted(writer: FrameWriter, found: Extracted) -> None:
         "parts": [[start] for start in found.parts],
     }
     writer.write(value, found.text.encode("utf-8", "replace"))
+    if found.media is not None:
+        part = found.media
+        writer.write({"kind": part.kind, "width": part.width, "height": part.height, "rate": part.rate}, part.data)
 
 
 def write_row(writer: FrameWriter, row: NumberedRow) -> None:
@@ -100,7 +104,7 @@ def read_extracted(file: BinaryIO, *, most_bytes: int, max_text_bytes: int) -> E
         InvalidInput: the reader refused the document.
     """
     frames = list(read_frames(file, most_bytes=most_bytes))
-    if len(frames) != 1:
+    if len(frames) not in (1, 2):
         raise UnusableResult(f"it has {len(frames)} parts")
     value, body = frames[0]
     fields = Reader(value)
@@ -109,7 +113,8 @@ def read_extracted(file: BinaryIO, *, most_bytes: int, max_text_bytes: int) -> E
         return broken
     if len(body) > max_text_bytes:
         raise UnusableResult("its text is over the limit")
-    return _extracted(fields, _decoded(body, "strict"))
+    found = _extracted(fields, _decoded(body, "strict"))
+    return replace(found, media=media_part(Reader(frames[1][0]), frames[1][1])) if len(frames) > 1 else found
 
 
 def read_slice(file: BinaryIO, *, most_bytes: int, after: int) -> RowSlice | Breakdown:

@@ -45,6 +45,24 @@ def test_a_header_of_wrong_types_is_refused(change: dict[str, Any]) -> None:
     assert caught.value.code == "not-a-backup"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": -1}, {"models": True}, {"models": "1"}, {"without_models": 0}, {"without_models": None},
+        {"without_models": True}, {"models_damaged": ["../x"]}, {"models_damaged": [1]}, {"models_left_out": "abc"},
+        {"models_left_out": ["\x1b[2J"]}, {"models_damaged": {}}, {"more": 1}, {"format": 1},
+    ],
+    ids=lambda change: ascii(change)[:40],
+)  # fmt: skip
+def test_what_a_header_says_of_models_is_checked(change: dict[str, Any]) -> None:
+    good = replace(HEADER, format=2, models=2, without_models=False, models_damaged=("a",), models_left_out=("b",))
+    assert decode_header(good.encode()) == good
+    fields = {**json.loads(good.encode())["nearfield-backup"], **change}
+    with pytest.raises(InvalidInput) as caught:
+        decode_header(json.dumps({"nearfield-backup": fields}).encode())
+    assert caught.value.code == "not-a-backup"
+
+
 @pytest.mark.parametrize("data", [DEEP, b"\xff", b"[]", b"1", b"null", b'{"nearfield-backup": []}', b"9" * 5000])
 def test_what_is_no_header_or_manifest_is_refused(data: bytes) -> None:
     assert decode_header(HEADER.encode()) == HEADER

@@ -64,7 +64,7 @@ def test_the_command_knows_the_plug_ins_of_the_settings_without_importing_them(o
         "from cli.options import read_settings\n"
         "add._know_plugins(read_settings())\n"
         "report = add.AddReport('docs', created=False)\n"
-        f"files = add._found(report, [Path({str(odd)!r})], None, '')\n"
+        f"files = add._found(report, [Path({str(odd)!r})], None, '', media=False)\n"
         "print([file.media_type for file in files], report.skipped)\n"
         "print(sorted({'torch', 'redis', 'sentence_transformers', 'celery', 'flask', 'numpy'} & set(sys.modules)))\n"
     )

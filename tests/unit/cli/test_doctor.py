@@ -9,7 +9,7 @@ from cli.commands.doctor import _shown, examine
 from cli.doctor import machine, parts, running
 from cli.doctor.finding import Finding, Health
 from cli.up.folder import DataFolder
-from services.settings import Settings
+from services.settings import Settings, load_settings
 from tests.conftest import RedisPair
 
 
@@ -85,8 +85,16 @@ def test_a_server_that_forgets_is_warned_of(redis_pair: RedisPair) -> None:
     assert "appendfsync is everysec" in found.detail
 
 
+def test_looking_at_the_model_makes_no_data_folder(tmp_path: Path) -> None:
+    settings = load_settings({}, data_dir=tmp_path / "none")
+    assert parts.model("all-MiniLM-L6-v2", settings).health is Health.OK
+    assert not settings.data_dir.exists()
+
+
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
-    assert parts.model("hash").health is Health.OK
+    found = parts.model("hash")
+    assert found.health is Health.OK
+    assert "runs on numpy in fp64" in found.detail
     assert parts.model(str(tmp_path / "none")).health is Health.FAILED
     assert parts.model("somebody/some-model").health is Health.SKIPPED
 

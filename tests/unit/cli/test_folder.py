@@ -47,6 +47,13 @@ def test_a_fresh_volume_is_no_strangers_folder(tmp_path: Path) -> None:
     DataFolder(tmp_path).prepare()
 
 
+def test_what_the_containers_have_written_is_ours(tmp_path: Path) -> None:
+    """Under compose nobody stamps the folder before the first command that changes something in it."""
+    for name in ("accepted", "collections", "extracted", "incoming", "models", "model-cache", "scratch"):
+        (tmp_path / name).mkdir()
+    DataFolder(tmp_path).prepare()
+
+
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     with pytest.raises(NearfieldError, match="cannot use the data folder") as caught:

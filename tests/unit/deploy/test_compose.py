@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from scripts.pins import project_table
 from services.redis_clients import database_of
 from services.settings import ENV_PREFIX, Settings, load_settings, split_bind
+from services.wiring import load_options
 from tests.unit.deploy.parts import OURS, ROOT, STORES, compose, image_environment
 
 
@@ -59,12 +61,34 @@ def test_variables_of_the_callers_shell_reach_the_containers() -> None:
         "REDIS_PASSWORD": "S3cret",
         "NEARFIELD_LOG_LEVEL": "debug",
         "NEARFIELD_ALLOWED_HOSTS": "search.example.org",
+        "NEARFIELD_RERANKERS": "ms-marco",
     }
     settings = load_settings(environment_of("web", **given))
     assert settings.log_level == "debug"
     assert settings.allowed_hosts == "search.example.org"
+    assert settings.rerankers == "ms-marco"
     for url in (settings.ledger_url, settings.index_url):
         assert urlsplit(url or "").password == "S3cret"
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_models_and_their_providers_are_the_same_for_every_part(service: str) -> None:
+    """A worker that knew another provider, or another folder of models, could not embed what the web server took."""
+    given = {
+        "NEARFIELD_OPENAI_URL": "http://ollama:11434/v1", "NEARFIELD_OPENAI_KEY": "one",
+        "NEARFIELD_AZURE_URL": "https://name.openai.azure.com", "NEARFIELD_AZURE_KEY": "two",
+        "NEARFIELD_AZURE_API_VERSION": "2025-01-01", "NEARFIELD_COHERE_URL": "http://cohere:1/v2",
+        "NEARFIELD_COHERE_KEY": "three", "NEARFIELD_PROVIDER_MODELS": "openai:some-model=768",
+        "NEARFIELD_MODEL": "openai:some-model", "NEARFIELD_DEVICE": "cpu", "NEARFIELD_PRECISION": "fp32",
+    }  # fmt: skip
+    model_settings = {
+        name for name in Settings.model_fields
+        if name.startswith(("openai_", "azure_", "cohere_", "provider_")) or name in ("model", "device", "precision")
+    }  # fmt: skip
+    assert {name.removeprefix(ENV_PREFIX).lower() for name in given} == model_settings
+    environment = environment_of(service, **given)
+    assert {name: environment[name] for name in given} == given
+    assert load_options(load_settings(environment)).models_dir == Path("/data/models")
 
 
 @pytest.mark.parametrize("service", OURS)

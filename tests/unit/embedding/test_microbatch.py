@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.embedding.hash_embedder import HashEmbedder
-from services.embedding.microbatch import QueryBatcher, QueryQueue, WaitingQuery
+from services.embedding.microbatch import BatchLimit, QueryBatcher, QueryQueue, WaitingQuery
 from services.errors import InvalidInput, NearfieldError, Overloaded, Unavailable
 
 GENEROUS_S = 60.0
@@ -174,6 +174,19 @@ def test_a_queue_of_gone_waiters_makes_an_empty_batch() -> None:
     assert deserted.due_in_s(0.0) is None
 
 
+def test_long_queries_go_alone_and_short_ones_up_to_the_budget() -> None:
+    busy = QueryQueue(wait_s=0.5, limit=20, max_batch=8, max_tokens=20)
+    for text in ("long " * 100, "a", "b", "c" * 40, "d" * 20):
+        busy.add(WaitingQuery(text, 0.0))
+        gone = WaitingQuery("gone " * 100, 0.0)
+        busy.add(gone)
+        gone.answer.cancel()
+    sizes = []
+    while batch := busy.take():
+        sizes.append([len(text) for text in texts_of(batch)])
+    assert sizes == [[500], [1, 1, 40], [20]], "those who have gone count for nothing"
+
+
 ACTIONS = st.lists(st.sampled_from(["add", "cancel", "take"]), max_size=60)
 
 
@@ -293,7 +306,41 @@ def test_closing_fails_those_who_wait_and_finishes_the_batch_in_hand() -> None:
     with pytest.raises(Unavailable, match="stopping"):
         owner.embed("late", GENEROUS_S)
     owner.close()
-    assert not owner._thread.is_alive()
+    assert not any(thread.is_alive() for thread in owner._threads)
+
+
+def test_nobody_is_asked_again_one_by_one_when_nobody_answers() -> None:
+    class Away(GatedEmbedder):
+        def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            super().embed_queries(texts)
+            raise Unavailable("the provider does not answer")
+
+    embedder = Away()
+    owner = QueryBatcher(embedder, wait_ms=0, queue_limit=8)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(owner.embed, "first", GENEROUS_S)]
+        assert embedder.entered.acquire(timeout=GENEROUS_S)
+        asked += [pool.submit(owner.embed, text, GENEROUS_S) for text in "abc"]
+        while waiting(owner) < 3:
+            threading.Event().wait(0.001)
+        embedder.gate.set()
+        assert {type(each.exception(GENEROUS_S)) for each in asked} == {Unavailable}
+    owner.close()
+    assert list(map(len, embedder.batches)) == [1, 3]
+
+
+def test_batches_run_side_by_side_where_the_model_computes_elsewhere() -> None:
+    embedder = GatedEmbedder()
+    owner = QueryBatcher(embedder, wait_ms=0, queue_limit=8, batch=BatchLimit(side_by_side=3))
+    with ThreadPoolExecutor(3) as pool:
+        asked = []
+        for text in "abc":
+            asked.append(pool.submit(owner.embed, text, GENEROUS_S))
+            assert embedder.entered.acquire(timeout=GENEROUS_S), "three are in work before one is done"
+        embedder.gate.set()
+        assert all(is_vector_of(answer.result(GENEROUS_S), text) for answer, text in zip(asked, "abc", strict=True))
+    owner.close()
+    assert not any(thread.is_alive() for thread in owner._threads)
 
 
 def test_the_clock_decides_when_a_batch_is_due() -> None:

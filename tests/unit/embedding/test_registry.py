@@ -3,14 +3,23 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.embedding.builtin import HASH_SPEC, MINILM_PACKAGE, MINILM_SPEC
+from services.embedding.hash_embedder import load_hash
+from services.embedding.options import LoadOptions
+from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
+from services.embedding.resolving import Resolved, resolve
+from services.embedding.spec import ModelSpec
+from services.embedding.truncated import TruncatedEmbedder
 from services.errors import ModelError
 from tests.unit.embedding.folders import make_folder, put
 
@@ -22,8 +31,8 @@ def refusal(name: str) -> ModelError:
 
 
 def test_built_in_models_are_listed_first() -> None:
-    assert ModelRegistry().names() == ("all-MiniLM-L6-v2", "hash")
-    assert ModelRegistry(extra=["hash", "/models/mine"]).names() == ("all-MiniLM-L6-v2", "hash", "/models/mine")
+    assert ModelRegistry().names() == ("all-MiniLM-L6-v2", "hash", "mfcc")
+    assert ModelRegistry(extra=["hash", "/models/mine"]).names() == ("all-MiniLM-L6-v2", "hash", "mfcc", "/models/mine")
 
 
 def test_naming_a_model_needs_no_torch() -> None:
@@ -43,6 +52,49 @@ def test_a_model_is_loaded_once_by_many_threads() -> None:
         loaded = list(pool.map(lambda _: registry.load("hash"), range(32)))
     assert all(embedder is loaded[0] for embedder in loaded)
     assert loaded[0].spec is HASH_SPEC
+
+
+def test_a_model_that_is_being_loaded_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(name: str, **more: Any) -> Resolved:
+        if name == "mfcc":
+            begun.set()
+            go_on.wait(60)
+        return resolve(name, **more)
+
+    monkeypatch.setattr("services.embedding.registry.resolve", slow)
+    registry = ModelRegistry()
+    with ThreadPoolExecutor(2) as pool:
+        late = pool.submit(registry.load, "mfcc")
+        try:
+            assert begun.wait(60)
+            cut = pool.submit(registry.load, "hash?dim=8").result(20)
+            assert isinstance(cut, TruncatedEmbedder)
+            assert cut.whole is registry.load("hash")
+            assert not late.done()
+        finally:
+            go_on.set()
+    assert late.result() is registry.load("mfcc")
+
+
+def test_transformers_are_built_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [str(make_folder(tmp_path / name)) for name in "abc"]
+    building: list[str] = []
+    seen: list[int] = []
+
+    def build(spec: ModelSpec, folder: Path, options: LoadOptions) -> Embedder:
+        building.append(spec.name)
+        time.sleep(0.05)
+        seen.append(len(building))
+        building.remove(spec.name)
+        return load_hash(HASH_SPEC, folder, options)
+
+    monkeypatch.setattr("services.embedding.registry.loader_of", lambda _: build)
+    registry = ModelRegistry()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(registry.load, folders))
+    assert seen == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from services.embedding.registry import ModelRegistry
 from services.embedding.spec import Role
 from services.errors import ModelError
-from tests.models import MINILM, TINY_MAX_TOKENS, build_tiny_model, canonical, minilm, registry
+from tests.models import MINILM, TINY_MAX_TOKENS, build_tiny_model, canonical
+from tests.models import torch_registry as registry
 
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("model")]
 
@@ -38,6 +40,10 @@ def plain(folder: Path):
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+
+def minilm() -> Any:
+    return registry().load(MINILM)
 
 
 # -- MiniLM ---------------------------------------------------------------------------------------------------
@@ -216,11 +222,3 @@ def test_packing_that_goes_wrong_leaves_the_plain_model(tiny: Path, monkeypatch:
     vectors = ModelRegistry().load(str(tiny)).embed_documents(["one text", "and another"])
     monkeypatch.undo()
     assert cosine_distance(vectors, registry().load(str(tiny)).embed_documents(["one text", "and another"])) < 1e-5
-
-
-def test_remote_code_stays_off_everywhere() -> None:
-    sources = (Path(__file__).parents[3] / "services").rglob("*.py")
-    allowed = "trust_remote_code=False"
-    for source in sources:
-        text = source.read_text(encoding="utf-8")
-        assert text.count("trust_remote_code") == text.count(allowed), source

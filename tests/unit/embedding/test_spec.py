@@ -11,6 +11,7 @@ from services.embedding.spec import Role
 KNOWN_FINGERPRINTS = {
     "all-MiniLM-L6-v2": "64b394d555bb19638434050d5d0de4e4",
     "hash": "b3f714338592bf64dfffc5cbd95a3c5c",
+    "mfcc": "aa0ed2ebdc129b106529b6bb2993d03f",
 }
 
 

@@ -21,13 +21,21 @@ class Bench:
     report: DrainReport = field(default_factory=DrainReport)
     error: Exception | None = None
     left: bool = False
+    trained: int = 0
     drained: list[str] = field(default_factory=list)
     purged: list[str] = field(default_factory=list)
     bells: Bells = field(default_factory=Bells)
 
     def __post_init__(self) -> None:
         self.app = make_app("redis://127.0.0.1:1/0")
-        register_tasks(self.app, drain=self.drain, purge=self.purge, doorbell=self.bells, heartbeat=Heartbeat(None))
+        register_tasks(
+            self.app,
+            drain=self.drain,
+            purge=self.purge,
+            train=self.train,
+            doorbell=self.bells,
+            heartbeat=Heartbeat(None),
+        )
 
     def drain(self, collection_id: str) -> DrainReport:
         self.drained.append(collection_id)
@@ -40,6 +48,9 @@ class Bench:
         if self.error:
             raise self.error
         return self.left
+
+    def train(self) -> None:
+        self.trained += 1
 
     def call(self, task: str, **payload: object) -> None:
         self.app.tasks[task](**payload)

@@ -1,0 +1,1 @@
+"""The parts of ``nearfield embed``: where texts come from, who embeds them, how vectors are written."""

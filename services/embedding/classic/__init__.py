@@ -1,0 +1,1 @@
+"""Embeddings from before neural networks: counts of words and n-grams, and what words stand together."""

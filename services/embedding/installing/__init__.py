@@ -1,0 +1,1 @@
+"""Models as things that are installed, checked, measured, chosen and removed."""

@@ -1,0 +1,1 @@
+"""Models that run at somebody else's: OpenAI and compatible servers, Azure OpenAI, Cohere."""

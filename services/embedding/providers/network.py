@@ -1,0 +1,113 @@
+"""Connections on which every wait ends at the deadline of its call, however slowly the other side drips."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore2
+
+
+class Deadline:
+    """The end of one call, which may be brought forward.
+
+    Args:
+        seconds: from now.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = clock() + seconds
+        self._called_off = threading.Event()
+
+    @property
+    def called_off(self) -> bool:
+        """Whether nobody wants the call's answer any more."""
+        return self._called_off.is_set()
+
+    def left_s(self) -> float:
+        """Seconds that are left; 0 when it has passed or was called off."""
+        return 0.0 if self.called_off else max(self._at - self._clock(), 0.0)
+
+    def call_off(self) -> None:
+        """Nothing that belongs to the call is waited for any more, but for a read that has begun."""
+        self._called_off.set()
+
+    def pause(self, seconds: float) -> None:
+        """Waits; ends early when the call is called off."""
+        self._called_off.wait(seconds)
+
+
+class TimedNetwork(httpcore2.NetworkBackend):
+    """The system's network; a thread says which deadline its requests have.
+
+    Connections outlive requests, so the deadline belongs to the thread that uses one and not to the connection.
+    """
+
+    def __init__(self) -> None:
+        self._sockets = httpcore2.SyncBackend()
+        self._current = threading.local()
+
+    @contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """What this thread does on the network ends at the deadline."""
+        self._current.deadline = deadline
+        try:
+            yield
+        finally:
+            self._current.deadline = None
+
+    def within(self, limit_s: float | None) -> float | None:
+        """A time limit cut to what is left; never 0, which sockets take for "do not wait".
+
+        Raises:
+            httpcore2.ReadTimeout: nothing is left.
+        """
+        deadline: Deadline | None = getattr(self._current, "deadline", None)
+        if deadline is None:
+            return limit_s
+        left_s = deadline.left_s()
+        if left_s <= 0:
+            raise httpcore2.ReadTimeout("the call's time is up")
+        return left_s if limit_s is None else min(left_s, limit_s)
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """A connection."""
+        stream = self._sockets.connect_tcp(host, port, self.within(timeout), local_address, socket_options)
+        return _TimedStream(stream, self)
+
+
+class _TimedStream(httpcore2.NetworkStream):
+    def __init__(self, stream: httpcore2.NetworkStream, network: TimedNetwork) -> None:
+        self._stream = stream
+        self._network = network
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._network.within(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._network.within(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        limit_s = self._network.within(timeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit_s), self._network)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

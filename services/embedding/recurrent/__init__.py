@@ -1,0 +1,1 @@
+"""Recurrent networks that were trained as language models of a collection."""

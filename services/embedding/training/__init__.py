@@ -1,0 +1,1 @@
+"""What the trainers of word and vector families share: settings, walking over texts, vocabularies, windows."""

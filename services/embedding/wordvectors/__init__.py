@@ -1,0 +1,1 @@
+"""A vector per word, trained here or published by others, and a text as their weighted mean."""

@@ -1,0 +1,1 @@
+"""Models trained on a collection: what was asked for, how far it is, and the work itself."""
