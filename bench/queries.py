@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _measure(model: Embedder, plain: Callable[[str], object] | None, rounds: int) -> None:
-    limit = batch_limit(model, cores=LoadOptions().cores())
+    limit = batch_limit(model)
     batcher = QueryBatcher(model, wait_ms=_WAIT_MS, queue_limit=1000, batch=limit)
     queries = _queries()
     named = {"runtime": model.runtime.name, "precision": model.runtime.precision, "batch": limit.queries}

@@ -143,7 +143,6 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
         wait_ms=settings.query_wait_ms,
         queue_limit=settings.query_queue,
         remember=settings.query_cache,
-        cores=load_options(settings).cores(),
     )
     rerankers = RerankerRegistry(parse_rerankers(settings.rerankers), settings.data_dir / "models")
     index = RedisIndex(index_client)

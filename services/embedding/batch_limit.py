@@ -21,13 +21,13 @@ _SLOW_S = 0.15
 _REMOTE_LIMIT = BatchLimit(queries=MANY, tokens=8192, side_by_side=4)
 
 
-def batch_limit(embedder: Embedder, *, cores: int = 1) -> BatchLimit:
+def batch_limit(embedder: Embedder) -> BatchLimit:
     """The limit for a loaded model; takes some tenths of a second of its time.
 
     MiniLM in fp32 takes 13.6 ms for eight short queries and 56 for 32: eight is best. With cheaper arithmetic the
     larger pass wins: in bf16 a query costs 2.8 ms alone, 1.3 among eight and 1.05 among 32. Processor time is what
-    counts, because a busy machine says nothing about the model. A provider
-    is not asked: its time is the network's, and each question costs money.
+    counts, because a busy machine says nothing about the model. A provider is not asked: its time is the network's,
+    and each question costs money.
     """
     if embedder.runtime.name == REMOTE:
         return _REMOTE_LIMIT
@@ -35,8 +35,6 @@ def batch_limit(embedder: Embedder, *, cores: int = 1) -> BatchLimit:
     few_s = _best_s(embedder, FEW)
     many_pays = few_s < _SLOW_S and _best_s(embedder, MANY) / MANY <= _WORTH * few_s / FEW
     queries = MANY if many_pays else FEW
-    if many_pays and cores > 1:  # a batch of short queries is one pass, which is one core's work
-        return BatchLimit(queries=MANY // 2, tokens=MANY // 2 * _TOKENS_PER_QUERY, side_by_side=2)
     return BatchLimit(queries=queries, tokens=queries * _TOKENS_PER_QUERY)
 
 

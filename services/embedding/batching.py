@@ -13,15 +13,25 @@ WINDOW_ROWS = 2048
 MIN_BATCH_TOKENS = 512
 
 
-def share_budget(total_tokens: int, streams: int, *, limit_tokens: int) -> int:
-    """The token budget that gives every stream something to do: two batches each, so that they end together.
+def share_budget(
+    lengths: Sequence[int], streams: int, *, limit_tokens: int, least_tokens: int = MIN_BATCH_TOKENS
+) -> int:
+    """The token budget that gives every stream something to do.
+
+    Two batches each where there is enough, so that they end together; of a small job one each.
 
     Args:
-        total_tokens: of all texts.
+        lengths: tokens of each text.
         streams: forward passes that run side by side.
         limit_tokens: budget that no batch may exceed.
+        least_tokens: a job is not cut into batches below this, even if streams stay idle.
     """
-    return min(limit_tokens, max(MIN_BATCH_TOKENS, total_tokens // (2 * streams)))
+    total = sum(lengths)
+    if total >= 2 * streams * MIN_BATCH_TOKENS:
+        return min(limit_tokens, total // (2 * streams))
+    # One row more than a fair share: rows are whole, and what the last stream cannot take would be a pass of its own.
+    share = total // streams + max(lengths, default=0)
+    return min(limit_tokens, max(least_tokens, share))
 
 
 def plan_batches(lengths: Sequence[int], *, budget_tokens: int, window_rows: int = WINDOW_ROWS) -> Iterator[list[int]]:

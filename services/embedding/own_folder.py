@@ -77,11 +77,16 @@ def write_own_folder(
         "settings": dict(model.settings),
         "trained_on": model.trained_on,
         "licence": model.licence,
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
+        "files": {name: _sha256(folder / name) for name in names},
     }
     temporary = folder / (MANIFEST + ".new")
     temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
     temporary.replace(folder / MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_own_spec(name: str, folder: Path) -> ModelSpec:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from services.embedding.building import BUILDING
 from services.embedding.builtin import BUILTIN_SPECS
 from services.embedding.families import loader_of
 from services.embedding.options import LoadOptions
@@ -24,8 +25,7 @@ _MARKS = (MANIFEST, "modules.json", "config.json")
 """A folder with one of these files is a model."""
 
 _ONE_BY_ONE = frozenset({"transformer", "clip", "vit", "clap"})
-"""Families that no two threads may load at a time: while transformers builds a model it changes torch's default type of
-number and its initialisers for the whole process, and what a runtime is chosen by is measured meanwhile."""
+"""Families that transformers builds (``building``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class ModelRegistry:
         self._extra = tuple(extra)
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
-        self._one_by_one = threading.Lock()
         self._loaded: dict[str, _Loaded] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -143,7 +142,7 @@ class ModelRegistry:
         if (cut := read_truncation(name)) is not None:
             return TruncatedEmbedder(self.load(cut.model), cut.dim)  # its lock is taken too: names only get shorter
         found = self.resolve(name)
-        with self._one_by_one if found.spec.family in _ONE_BY_ONE else nullcontext():
+        with BUILDING if found.spec.family in _ONE_BY_ONE else nullcontext():
             return loader_of(found.spec.family)(found.spec, found.folder, self._options)
 
     def _installed(self) -> list[str]:

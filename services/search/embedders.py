@@ -24,16 +24,12 @@ class QueryEmbedders:
         wait_ms: see ``QueryBatcher``.
         queue_limit: see ``QueryBatcher``.
         remember: how many query vectors are kept; 0: none.
-        cores: that may embed side by side.
     """
 
-    def __init__(
-        self, models: ModelRegistry, *, wait_ms: float, queue_limit: int, remember: int, cores: int = 1
-    ) -> None:
+    def __init__(self, models: ModelRegistry, *, wait_ms: float, queue_limit: int, remember: int) -> None:
         self._models = models
         self._wait_ms = wait_ms
         self._queue_limit = queue_limit
-        self._cores = cores
         self._remembered = QueryVectorCache(remember)
         self._made: dict[str, tuple[BatchedQueryEmbedder, QueryBatcher]] = {}
         self._lock = threading.Lock()
@@ -64,17 +60,15 @@ class QueryEmbedders:
         return self._remembered.counts()
 
     def _make(self, model: Embedder) -> tuple[BatchedQueryEmbedder, QueryBatcher]:
-        batcher = QueryBatcher(
-            model, wait_ms=self._wait_ms, queue_limit=self._queue_limit, batch=_limit(model, self._cores)
-        )
+        batcher = QueryBatcher(model, wait_ms=self._wait_ms, queue_limit=self._queue_limit, batch=_limit(model))
         return BatchedQueryEmbedder(model, batcher, remembered=self._remembered), batcher
 
 
-def _limit(model: Embedder, cores: int) -> BatchLimit:
+def _limit(model: Embedder) -> BatchLimit:
     if "text" not in model.spec.modalities:
         return BatchLimit()
     try:
-        limit = batch_limit(model, cores=cores)
+        limit = batch_limit(model)
     except Exception:  # whatever a model stumbles over is told to the query that meets it, not decided here
         log.exception("model %s: how many queries it takes at a time could not be measured", model.spec.name)
         return BatchLimit()

@@ -53,7 +53,7 @@ class SentenceTransformerEmbedder:
             return self._forward(prepared, role)
         vectors = np.empty((len(prepared), self.spec.dim), dtype=np.float32)
         lengths = self._lengths(prepared, role)
-        budget_tokens = share_budget(sum(lengths), self._streams, limit_tokens=self._batch_tokens)
+        budget_tokens = share_budget(lengths, self._streams, limit_tokens=self._batch_tokens)
 
         def embed_batch(batch: list[int]) -> None:
             vectors[batch] = self._forward([prepared[position] for position in batch], role)

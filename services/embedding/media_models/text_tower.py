@@ -52,7 +52,7 @@ class TextTower:
         vectors = np.empty((len(prepared), self._spec.dim), dtype=np.float32)
         limit = self._spec.max_tokens
         lengths = [min(length + self.special_tokens, limit) for length in self.tokens.lengths(prepared)]
-        budget = share_budget(sum(lengths), self._streams, limit_tokens=self._budget_tokens)
+        budget = share_budget(lengths, self._streams, limit_tokens=self._budget_tokens)
 
         def embed_batch(batch: list[int]) -> None:
             vectors[batch] = self._pass([prepared[position] for position in batch])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.building import BUILDING
 from services.embedding.rerank.folder import read_reranker_spec
 from services.embedding.rerank.owner import RerankerOwner
 from services.embedding.rerank.protocol import Reranker, RerankerSpec
@@ -75,4 +76,5 @@ class RerankerRegistry:
     def _load(self, name: str) -> Reranker:
         from services.embedding.rerank.loading import load_reranker  # numpy and torch, where they are needed
 
-        return load_reranker(self.spec(name), self._folder(name))
+        with BUILDING:
+            return load_reranker(self.spec(name), self._folder(name))

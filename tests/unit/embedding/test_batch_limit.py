@@ -44,8 +44,6 @@ def test_many_at_a_time_only_where_it_pays(
     limit = batch_limit(model)
     assert (limit.queries, limit.side_by_side) == (queries, 1)
     assert limit.tokens == 32 * queries
-    shared = batch_limit(model, cores=2)
-    assert (shared.queries, shared.side_by_side) == ((16, 2) if queries == MANY else (FEW, 1))
 
 
 def test_a_provider_is_not_asked() -> None:

@@ -34,14 +34,24 @@ def test_windows_are_sorted_apart() -> None:
     assert list(plan_batches([1, 9, 2, 8], budget_tokens=100, window_rows=2)) == [[1, 0], [3, 2]]
 
 
-@given(total=st.integers(0, 10**6), streams=st.integers(1, 64), limit=st.integers(1, 10**5))
-def test_a_shared_budget_stays_under_the_limit(total: int, streams: int, limit: int) -> None:
-    budget = share_budget(total, streams, limit_tokens=limit)
+@given(lengths=LENGTHS, streams=st.integers(1, 64), limit=st.integers(1, 10**5))
+def test_a_shared_budget_stays_under_the_limit(lengths: list[int], streams: int, limit: int) -> None:
+    budget = share_budget(lengths, streams, limit_tokens=limit)
     assert budget <= limit
     assert budget >= min(limit, MIN_BATCH_TOKENS)
 
 
 def test_every_stream_gets_two_batches_of_a_middling_job() -> None:
-    assert share_budget(8000, 2, limit_tokens=4096) == 2000
-    assert share_budget(100_000, 2, limit_tokens=4096) == 4096
-    assert share_budget(50, 2, limit_tokens=4096) == MIN_BATCH_TOKENS
+    assert share_budget([80] * 100, 2, limit_tokens=4096) == 2000
+    assert share_budget([100] * 1000, 2, limit_tokens=4096) == 4096
+    assert share_budget([10] * 5, 2, limit_tokens=4096) == MIN_BATCH_TOKENS
+
+
+@given(lengths=st.lists(st.integers(8, 40), min_size=32, max_size=200), streams=st.integers(1, 4))
+def test_a_small_job_is_one_batch_for_each_stream(lengths: list[int], streams: int) -> None:
+    if sum(lengths) >= 2 * streams * MIN_BATCH_TOKENS:
+        return
+    budget = share_budget(lengths, streams, limit_tokens=4096, least_tokens=128)
+    batches = list(plan_batches(lengths, budget_tokens=budget))
+    assert len(batches) <= streams + 1
+    assert len(batches) >= min(streams, sum(lengths) // 256)
