@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -27,6 +28,12 @@ def json_option(command: F) -> F:
     return click.option(
         "--json", "as_json", is_flag=True, callback=_remember_json, is_eager=True, help="Print JSON for scripts."
     )(command)
+
+
+data_dir_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="The data folder of the instance."
+)
+"""``--data-dir`` for commands that work on the folder and not on a running instance."""
 
 
 def read_settings(**overrides: object) -> Settings:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option, read_settings
+from cli.options import data_dir_option, json_option, read_settings
 from cli.output import clean, columns, print_json, progress
 from services.errors import NearfieldError, NotFound
 
@@ -25,7 +25,7 @@ COULD_NOT_LOOK = 2
 @click.argument("collection", required=False)
 @click.option("--repair", is_flag=True, help="Heal what is found, then look again.")
 @click.option("--quick", is_flag=True, help="Do not read the stored originals through.")
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="The data folder of the instance.")
+@data_dir_option
 @click.option(
     "--patience", type=click.FloatRange(0, 3600), help="Seconds between two looks at what a repair would remove."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option, product_version, read_settings
+from cli.options import data_dir_option, json_option, product_version, read_settings
 from cli.output import print_json, progress
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="The data folder of the instance.")
+@data_dir_option
 @click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--without-models", is_flag=True, help="Leave out the models that were installed or trained here.")
 @json_option

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cli.options import json_option, read_settings
+from cli.options import data_dir_option, json_option, read_settings
 from cli.output import note, progress
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ PIECE_TEXTS = 64
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; unset: standard output."
 )
 @click.option("--server", is_flag=True, help="Ask the running instance (NEARFIELD_URL) instead of loading the model.")
+@data_dir_option
 @json_option
 def command(
     texts: tuple[str, ...],
@@ -64,6 +65,7 @@ def command(
     format_: str | None,
     output: Path | None,
     server: bool,
+    data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Turn texts into vectors.
@@ -85,7 +87,7 @@ def command(
     if format_ == "npy" and output is None and sys.stdout.isatty():
         raise click.UsageError("--format npy writes bytes that are not for a terminal; name a file with --output")
     with ExitStack() as opened:
-        source = opened.enter_context(open_source(read_settings(), model, role, server=server))
+        source = opened.enter_context(open_source(read_settings(data_dir=data_dir), model, role, server=server))
         read = read_texts(texts, files, ndjson=ndjson)
         with _written(output) as stream:
             count = _embed(read, source, make_writer(format_, stream, source), to_terminal=output is None)

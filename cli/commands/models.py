@@ -7,12 +7,8 @@ from typing import Any
 
 import click
 
-from cli.options import json_option, read_settings
+from cli.options import data_dir_option, json_option, read_settings
 from cli.output import clean, columns, note, print_json, progress
-
-data_dir_option = click.option(
-    "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="The data folder of the instance."
-)
 
 
 @click.group("models")

@@ -188,10 +188,11 @@ def _try_model(name: str, settings: Settings | None, aside: Path) -> Finding:
     began = time.monotonic()
     try:
         embedder = registry.load(name)
-        vectors = embedder.embed_queries(["is anybody there?"])
+        if "text" in embedder.spec.modalities:
+            embedder.embed_queries(["is anybody there?"])
     except NearfieldError as error:
         return failed("model", f"{name} cannot be used", error.message)
     seconds, runtime = time.monotonic() - began, embedder.runtime
     why = f" ({clean(runtime.why)})" if runtime.why else ""
-    detail = f"{name}: files as expected, {vectors.shape[1]} dimensions, loaded in {seconds:.1f} s"
+    detail = f"{name}: files as expected, {embedder.spec.dim} dimensions, loaded in {seconds:.1f} s"
     return ok("model", f"{detail}, runs on {runtime.name} in {runtime.precision}{why}")
