@@ -68,17 +68,17 @@ bench-follow: setup ## A folder followed by the whole product: all of it found, 
 
 faults: setup ## The fault suite in full: kills, power loss, bad networks, the n-th call (an hour; SEED=, FIGURES=)
 	@mkdir -p $(dir $(FIGURES)) && rm -f $(FIGURES)
-	@NEARFIELD_FAULTS_FULL=1 NEARFIELD_FAULT_SEED=$(SEED) NEARFIELD_FAULT_FIGURES=$(FIGURES) \
+	@FAULTS_FULL=1 FAULTS_SEED=$(SEED) FAULTS_FIGURES=$(FIGURES) \
 		$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults tests/integration/test_recovery_cli.py \
 		tests/integration/test_rebuild_ledger.py tests/integration/test_rebuild_index.py tests/integration/test_backup.py $(ARGS)
-	@NEARFIELD_FAULTS_FULL=1 NEARFIELD_FAULT_SCALE=0.05 NEARFIELD_FAULT_MODEL=all-MiniLM-L6-v2 \
-		NEARFIELD_FAULT_SEED=$(SEED) NEARFIELD_FAULT_FIGURES=$(FIGURES) NEARFIELD_FAULT_NAME=" (all-MiniLM-L6-v2)" \
+	@FAULTS_FULL=1 FAULTS_SCALE=0.05 FAULTS_MODEL=all-MiniLM-L6-v2 \
+		FAULTS_SEED=$(SEED) FAULTS_FIGURES=$(FIGURES) FAULTS_NAME=" (all-MiniLM-L6-v2)" \
 		$(BIN)/python -m pytest -q -p no:cacheprovider tests/faults/test_kill_schedule.py \
 		tests/faults/test_power_loss.py $(ARGS)
 	@cat $(FIGURES)
 
 faults-short: setup ## The fault suite in its short form, as `make test` runs it (under three minutes on two cores)
-	@NEARFIELD_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/faults $(ARGS)
+	@FAULTS_SEED=$(SEED) $(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/faults $(ARGS)
 
 quality: setup ## Search quality on SciFact through the running product (minutes)
 	@$(BIN)/python -m bench.quality $(ARGS)

@@ -47,7 +47,7 @@ class ProductProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", self.module, *self.arguments],
-                env={**plain_environment(), **self.environment},
+                env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -138,11 +138,6 @@ class Product:
                 return error.code, _decode(error.read())
         except OSError:
             return 0, {}
-
-
-def plain_environment() -> dict[str, str]:
-    """Ours without the fault suite's own variables, which are no settings of the product."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("NEARFIELD_FAULT")}
 
 
 def _decode(text: bytes) -> dict[str, Any]:

@@ -26,13 +26,13 @@ from services.redis_clients import BULK, Client, connect
 from tests.apiapp import make_api
 from tests.conftest import RedisPair, RunningRedis
 from tests.integration.upload_tools import at_once, left_behind, open_files, upload
-from tests.processes import Product, plain_environment, wait_until
+from tests.processes import Product, wait_until
 
 MIB = 1024 * 1024
 RESUME_S = 60.0  # the promise is 30 s on a machine of its own
 DOCUMENTS = "/api/v1/collections/docs/documents"
-FULL = bool(os.environ.get("NEARFIELD_FAULTS_FULL"))
-long = pytest.mark.skipif(not FULL, reason="long; set NEARFIELD_FAULTS_FULL=1")
+FULL = bool(os.environ.get("FAULTS_FULL"))
+long = pytest.mark.skipif(not FULL, reason="long; set FAULTS_FULL=1")
 
 
 @contextmanager
@@ -302,7 +302,7 @@ def test_the_figures_are_shown(redis_pair: RedisPair, tmp_path: Path) -> None:
 def status_of(product: Product) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "status"],
-        env={**plain_environment(), "NEARFIELD_URL": product.url},
+        env={**os.environ, "NEARFIELD_URL": product.url},
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,7 @@
 """R9: poisoned documents end failed, with a reason, soon and after few attempts; their good neighbours are indexed.
 
 Nine kinds of poison (FAULTS F15) through real workers and their fork servers. Short: two of each among 40 good ones,
-with less patience of the sandbox. ``NEARFIELD_FAULTS_FULL=1``: twenty of each among 400, with the product's limits.
+with less patience of the sandbox. ``FAULTS_FULL=1``: twenty of each among 400, with the product's limits.
 """
 
 from __future__ import annotations

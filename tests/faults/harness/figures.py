@@ -1,4 +1,4 @@
-"""Figures of a run, kept until its end: printed as a table, and written as JSON where NEARFIELD_FAULT_FIGURES says."""
+"""Figures of a run, kept until its end: printed as a table, and written as JSON where FAULTS_FIGURES says."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def table() -> list[str]:
 
 def write() -> None:
     """Writes the figures beside those of an earlier process of the same run."""
-    target = os.environ.get("NEARFIELD_FAULT_FIGURES")
+    target = os.environ.get("FAULTS_FIGURES")
     if target and _TABLE:
         path = Path(target)
         known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        mine = {what + os.environ.get("NEARFIELD_FAULT_NAME", ""): value for what, value in _TABLE.items()}
+        mine = {what + os.environ.get("FAULTS_NAME", ""): value for what, value in _TABLE.items()}
         path.write_text(json.dumps({**known, "seed": plan.SEED, "full": plan.FULL, **mine}, indent=2) + "\n", "utf-8")

@@ -1,7 +1,7 @@
 """The seed and the sizes of the fault suite. One seed drives data, choice and moment of every fault.
 
-``NEARFIELD_FAULT_SEED=7`` replays a run, ``NEARFIELD_FAULTS_FULL=1`` takes the sizes of the figures R1 to R6 and R10,
-``NEARFIELD_FAULT_MODEL`` runs the kill schedules with another model than ``hash``, ``NEARFIELD_FAULT_SCALE`` makes
+``FAULTS_SEED=7`` replays a run, ``FAULTS_FULL=1`` takes the sizes of the figures R1 to R6 and R10,
+``FAULTS_MODEL`` runs the kill schedules with another model than ``hash``, ``FAULTS_SCALE`` makes
 the full sizes smaller (0.1: a tenth of the documents and of the faults).
 """
 
@@ -11,10 +11,10 @@ import os
 import random
 from dataclasses import dataclass
 
-SEED = int(os.environ.get("NEARFIELD_FAULT_SEED") or "20261120")
-FULL = os.environ.get("NEARFIELD_FAULTS_FULL") == "1"
-MODEL = os.environ.get("NEARFIELD_FAULT_MODEL") or "hash"
-SCALE = float(os.environ.get("NEARFIELD_FAULT_SCALE") or "1")
+SEED = int(os.environ.get("FAULTS_SEED") or "20261120")
+FULL = os.environ.get("FAULTS_FULL") == "1"
+MODEL = os.environ.get("FAULTS_MODEL") or "hash"
+SCALE = float(os.environ.get("FAULTS_SCALE") or "1")
 
 
 @dataclass(frozen=True)
