@@ -10,10 +10,11 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from services.collections.values import Collection
-from services.errors import Unavailable
+from services.errors import NearfieldError, Unavailable
 from services.ids import new_token
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.lease import Lease
@@ -76,6 +77,8 @@ class IngestPipeline:
         collection = self._parts.collections.by_id(collection_id)
         if collection is None:
             return DrainReport()
+        if not removals_only:
+            self._load_model(collection)
         started = self._clock()
         done = failed = 0
         more = True
@@ -101,6 +104,13 @@ class IngestPipeline:
                 more = claim.more or work.tally.gave_back
             done, failed = done + work.tally.done, failed + work.tally.failed
         return DrainReport(done, failed, more and not removals_only)
+
+    def _load_model(self, collection: Collection) -> None:
+        """Loads the model before anything is in hand: loading or converting one can outlast a lease, and each lease
+        that ends costs its documents an attempt. What is wrong with it is told to the documents that need it.
+        """
+        with suppress(NearfieldError):
+            self._parts.models.load(collection.model)
 
     def _claim(self, collection_id: str) -> Claim:
         settings = self._parts.settings
