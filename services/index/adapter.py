@@ -156,8 +156,8 @@ class RedisIndex(VectorIndex):
             reply = scripts.load("resolve").run(
                 self._client, [counters_key(*place), rebuild_key(collection.id)], arguments
             )
-        documents, mark, valid, walked, moved, rows = reply
-        if neighbours and documents is None:  # emptied since they were found; "nothing found" would be a lie
+        documents, mark, valid, walked, moved, rows, emptied = reply
+        if emptied:  # since the neighbours were found; "nothing found" would be a lie
             raise absent()
         found = []
         for number, head_row, passage in zip(rows[::3], rows[1::3], rows[2::3], strict=True):

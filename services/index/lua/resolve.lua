@@ -17,12 +17,14 @@ end
 
 local found, moved = {}, {}
 local valid, walked = 0, 0
+local first_chunk
 while at <= #ARGV and valid <= offset + limit do
   local hash, generation, ordinal = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   at = at + 3
   walked = walked + 1
   local head_key = ARGV[1] .. '{' .. hash .. '}'
   local chunk_key = ARGV[2] .. '{' .. hash .. '}:' .. generation .. ':' .. ordinal
+  first_chunk = first_chunk or chunk_key
   local head = redis.call('HMGET', head_key, 'gen', 'live')
   if head[2] == '1' and head[1] == generation and redis.call('EXISTS', chunk_key) == 1 then
     if valid >= offset and valid < offset + limit then
@@ -36,4 +38,8 @@ while at <= #ARGV and valid <= offset + limit do
     moved[#moved + 1] = head[1]
   end
 end
-return {redis.call('HGET', KEYS[1], 'documents'), redis.call('GET', KEYS[2]), valid, walked, moved, found}
+local documents = redis.call('HGET', KEYS[1], 'documents')
+-- Neighbours without counters were staged and never shown, or the server was emptied since they were found.
+local emptied = 0
+if not documents and first_chunk and redis.call('EXISTS', first_chunk) == 0 then emptied = 1 end
+return {documents, redis.call('GET', KEYS[2]), valid, walked, moved, found, emptied}
