@@ -29,3 +29,18 @@ def test_nothing_is_in_hand_while_the_model_loads(
     shop.pipeline().drain(shop.collection.id)
     assert states[0] == {"a": "pending"}
     assert shop.states() == {"a": "ready"}
+
+
+def test_a_model_that_cannot_be_loaded_is_told_to_the_documents(
+    redis_pair: RedisPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_workshop(redis_pair, tmp_path)
+    shop.services.acceptor.add_texts(shop.collection, [TextInput("a", "some words")])
+
+    def broken(registry: ModelRegistry, name: str) -> Embedder:
+        raise RuntimeError("a runtime fell over")
+
+    monkeypatch.setattr(ModelRegistry, "load", broken)
+    shop.pipeline().drain(shop.collection.id)
+    assert shop.record("a").attempts == 1
+    assert shop.record("a").state.value == "pending"  # to be tried again

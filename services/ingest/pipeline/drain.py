@@ -10,11 +10,10 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 from services.collections.values import Collection
-from services.errors import NearfieldError, Unavailable
+from services.errors import Unavailable
 from services.ids import new_token
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.lease import Lease
@@ -107,10 +106,12 @@ class IngestPipeline:
 
     def _load_model(self, collection: Collection) -> None:
         """Loads the model before anything is in hand: loading or converting one can outlast a lease, and each lease
-        that ends costs its documents an attempt. What is wrong with it is told to the documents that need it.
+        that ends costs its documents an attempt.
         """
-        with suppress(NearfieldError):
+        try:
             self._parts.models.load(collection.model)
+        except Exception:  # whatever it is, it comes again where the documents that need the model can be told
+            log.warning("model %s cannot be loaded", collection.model, exc_info=True)
 
     def _claim(self, collection_id: str) -> Claim:
         settings = self._parts.settings
