@@ -21,7 +21,7 @@ from services.redis_clients import BULK, Client, connect, unix_url
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-pytest_plugins = ["tests.plugins.skips"]
+pytest_plugins = ["tests.plugins.skips", "tests.plugins.case_names"]
 
 _SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=_SLOW_MACHINE)

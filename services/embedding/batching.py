@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 # Rows are sorted by length within a window, not over everything, so that a caller with a million texts holds the
 # tokens and vectors of one window only. 2,048 texts are enough for batches of nearly equal lengths: padding was
@@ -58,3 +59,14 @@ def plan_batches(lengths: Sequence[int], *, budget_tokens: int, window_rows: int
             rows = max(1, budget_tokens // longest)
             yield order[taken : taken + rows]
             taken += rows
+
+
+def run_batches(batches: Iterable[list[int]], embed: Callable[[list[int]], None], *, streams: int) -> None:
+    """Embeds batches, up to ``streams`` side by side; a single one in the caller's thread."""
+    planned = list(batches)
+    if streams == 1 or len(planned) < 2:
+        for batch in planned:
+            embed(batch)
+        return
+    with ThreadPoolExecutor(min(streams, len(planned))) as pool:
+        list(pool.map(embed, planned))

@@ -1,4 +1,4 @@
-"""Sums of words as unit vectors, whatever the words were."""
+"""Rows as unit vectors, whatever they were made of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 _NOTHING = 1e-9
 
 
-def unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The rows with length 1; a row of nothing gets the fixed direction of texts without a known word.
+def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The rows with length 1; a row without a direction, such as a text without a known word, gets a fixed one.
 
     Args:
         vectors: shape (n, dim), finite.
@@ -17,11 +17,12 @@ def unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     Returns:
         float32 of the same shape.
     """
-    lengths = np.linalg.norm(vectors, axis=1)
+    rows = np.asarray(vectors, dtype=np.float64)
+    lengths = np.linalg.norm(rows, axis=1)
     empty = lengths < _NOTHING
     # Divided as they are, so that a row does not depend on its neighbours; empty ones are replaced just below.
-    units = vectors / np.where(empty, 1.0, lengths)[:, None]
-    units[empty] = fixed_direction(vectors.shape[1])
+    units = rows / np.where(empty, 1.0, lengths)[:, None]
+    units[empty] = fixed_direction(rows.shape[1])
     return units.astype(np.float32)
 
 

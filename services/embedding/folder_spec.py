@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from services.embedding.builtin import TRANSFORMER
+from services.embedding.folder_reading import Json, licence_of, prompts_of, read_json, read_object, unreadable
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.spec import ModelSpec
 from services.errors import ModelError
@@ -26,9 +25,6 @@ _OLD_POOLING_KEYS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _UNLIMITED_TOKENS = 100_000
-_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license:\s*(\S+)", re.MULTILINE)
-
-Json = Mapping[str, Any]
 
 
 def read_folder_spec(name: str, folder: Path, *, source: str, revision: str) -> ModelSpec:
@@ -46,16 +42,16 @@ def read_folder_spec(name: str, folder: Path, *, source: str, revision: str) -> 
     try:
         return _assemble(name, folder, source, revision)
     except (TypeError, ValueError, AttributeError) as error:
-        raise _unreadable(folder / "modules.json", f"a value has the wrong type ({error})") from error
+        raise unreadable(folder / "modules.json", f"a value has the wrong type ({error})") from error
 
 
 def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
     modules = _modules(folder)
-    _read(folder / modules[0][1] / "config.json")
-    settings = _read(folder / "config_sentence_transformers.json", optional=True)
+    read_object(folder / modules[0][1] / "config.json")
+    settings = read_object(folder / "config_sentence_transformers.json", optional=True)
     kinds = [kind for kind, _ in modules]
     _check_similarity(folder, settings, kinds)
-    prompts = settings.get("prompts") or {}
+    query_prompt, document_prompt = prompts_of(settings)
     return ModelSpec(
         name=name,
         family=TRANSFORMER,
@@ -63,17 +59,17 @@ def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
         revision=revision,
         dim=_dimension(folder, modules, settings),
         max_tokens=_max_tokens(folder / modules[0][1]),
-        pooling="+".join(_pooling_modes(_read(folder / _path_of("Pooling", modules) / "config.json"))),
-        licence=_licence(folder),
+        pooling="+".join(_pooling_modes(read_object(folder / _path_of("Pooling", modules) / "config.json"))),
+        licence=licence_of(folder),
         file_hashes=hash_files(folder),
-        query_prompt=str(prompts.get("query") or ""),
-        document_prompt=str(prompts.get("document") or prompts.get("passage") or prompts.get("corpus") or ""),
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
     )
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:
     """(kind, sub-folder) of each step from text to vector."""
-    entries = _read_any(folder / "modules.json")
+    entries = read_json(folder / "modules.json")
     found = []
     for entry in entries if isinstance(entries, list) else []:
         reference, path = str(entry.get("type")), str(entry.get("path", ""))
@@ -100,21 +96,21 @@ def _dimension(folder: Path, modules: Sequence[tuple[str, str]], settings: Json)
     dim = 0
     for kind, path in modules:
         if kind == "Pooling":
-            config = _read(folder / path / "config.json")
+            config = read_object(folder / path / "config.json")
             width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
             if width is None:
-                model = _read(folder / modules[0][1] / "config.json")
+                model = read_object(folder / modules[0][1] / "config.json")
                 width = next((model[key] for key in _HIDDEN_SIZE_KEYS if key in model), 0)
             dim = int(width) * len(_pooling_modes(config))
         elif kind == "Dense":
-            config = _read(folder / path / "config.json")
+            config = read_object(folder / path / "config.json")
             dim = int(config.get("out_features", 0))
             # The loader silently puts tanh in the place of an activation it does not trust: other vectors.
             if not str(config.get("activation_function", "torch.nn.")).startswith("torch.nn."):
                 raise _unsupported(folder, f"activation {config['activation_function']!r}", "torch.nn activations")
     dim = min(dim, int(settings.get("truncate_dim") or dim))
     if dim < 1:
-        raise _unreadable(folder / "modules.json", "no step says how many numbers a vector has")
+        raise unreadable(folder / "modules.json", "no step says how many numbers a vector has")
     return dim
 
 
@@ -130,16 +126,16 @@ def _pooling_modes(config: Json) -> list[str]:
 def _max_tokens(folder: Path) -> int:
     """The model's limit: its own setting, else the smaller of tokenizer's and positions'."""
     for name in _TRANSFORMER_CONFIGS:
-        limit = _read(folder / name, optional=True).get("max_seq_length")
+        limit = read_object(folder / name, optional=True).get("max_seq_length")
         if limit:
             return int(limit)
     limits = [
-        _read(folder / "tokenizer_config.json", optional=True).get("model_max_length"),
-        _read(folder / "config.json", optional=True).get("max_position_embeddings"),
+        read_object(folder / "tokenizer_config.json", optional=True).get("model_max_length"),
+        read_object(folder / "config.json", optional=True).get("max_position_embeddings"),
     ]
     known = [int(limit) for limit in limits if isinstance(limit, int | float) and 0 < limit <= _UNLIMITED_TOKENS]
     if not known:
-        raise _unreadable(folder / "tokenizer_config.json", "no model_max_length says how long a text may be")
+        raise unreadable(folder / "tokenizer_config.json", "no model_max_length says how long a text may be")
     return min(known)
 
 
@@ -149,39 +145,6 @@ def _check_similarity(folder: Path, settings: Json, kinds: Sequence[str]) -> Non
     if similarity == "cosine" or (similarity == "dot" and kinds[-1] == "Normalize"):
         return
     raise _unsupported(folder, f"similarity {similarity!r}", "cosine, or dot of normalised vectors")
-
-
-def _licence(folder: Path) -> str:
-    """What the model card's header states; "unknown" if it is silent."""
-    try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
-            header = file.read(4096)
-    except OSError:
-        return "unknown"
-    match = _LICENCE.match(header)
-    return match[1].lower() if match else "unknown"
-
-
-def _read(path: Path, *, optional: bool = False) -> Json:
-    if optional and not path.is_file():
-        return {}
-    content = _read_any(path)
-    if not isinstance(content, dict):
-        raise _unreadable(path, "it does not hold a JSON object")
-    return content
-
-
-def _read_any(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"model file {path} is missing; copy the whole folder again", code="model-missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, str(error)) from error
-
-
-def _unreadable(path: Path, why: str) -> ModelError:
-    return ModelError(f"model file {path} cannot be used: {why}; copy the whole folder again", code="model-unreadable")
 
 
 def _unsupported(folder: Path, given: str, allowed: str) -> ModelError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.batching import plan_batches, share_budget
+from services.embedding.batching import plan_batches, run_batches, share_budget
 from services.embedding.model_tokens import ModelTokens
 from services.embedding.protocol import Runtime
 from services.embedding.spec import ModelSpec, Role
@@ -58,13 +57,7 @@ class SentenceTransformerEmbedder:
         def embed_batch(batch: list[int]) -> None:
             vectors[batch] = self._forward([prepared[position] for position in batch], role)
 
-        batches = list(plan_batches(lengths, budget_tokens=budget_tokens))
-        if self._streams == 1 or len(batches) < 2:
-            for batch in batches:
-                embed_batch(batch)
-        else:
-            with ThreadPoolExecutor(min(self._streams, len(batches))) as pool:
-                list(pool.map(embed_batch, batches))
+        run_batches(plan_batches(lengths, budget_tokens=budget_tokens), embed_batch, streams=self._streams)
         return vectors
 
     def _never_empty(self, texts: list[str], role: Role) -> list[str]:

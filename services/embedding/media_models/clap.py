@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.directions import unit_rows
 from services.embedding.media import Sound
-from services.embedding.media_models.sides import NoPictures, unit_rows
+from services.embedding.media_models.sides import NoPictures
 from services.embedding.media_models.sounds import at_rate, sample_sound
-from services.embedding.media_models.text_tower import TextTower, load_tokenizer
+from services.embedding.media_models.text_tower import TextSide, TextTower, load_tokenizer
 from services.embedding.media_models.torch_folder import check_side, load_model, read_part, settle_memory
 from services.embedding.options import LoadOptions
 from services.embedding.protocol import Runtime
@@ -68,24 +69,14 @@ class SoundTower:
             return unit_rows(heard.pooler_output.numpy())
 
 
-class ClapEmbedder(NoPictures):
+class ClapEmbedder(TextSide, NoPictures):
     """A ``MediaEmbedder`` over a loaded ``ClapModel``; queries and documents are treated alike."""
 
     def __init__(self, spec: ModelSpec, texts: TextTower, sounds: SoundTower) -> None:
+        super().__init__(texts)
         self.spec = spec
         self.runtime = Runtime("torch", "fp32", "the only runtime for this family")
-        self.tokens = texts.tokens
-        self.special_tokens = texts.special_tokens
-        self._texts = texts
         self._sounds = sounds
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder.embed_queries``."""
-        return self._texts.embed(texts)
-
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder.embed_documents``."""
-        return self._texts.embed(texts)
 
     def embed_sounds(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
         """See ``MediaEmbedder.embed_sounds``."""

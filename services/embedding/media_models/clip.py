@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.embedding.media import Picture
 from services.embedding.media_models.pictures import PictureTower, sample_picture
 from services.embedding.media_models.sides import NoSounds
-from services.embedding.media_models.text_tower import TextTower, load_tokenizer
+from services.embedding.media_models.text_tower import TextSide, TextTower, load_tokenizer
 from services.embedding.media_models.torch_folder import check_side, load_model, read_part, settle_memory
 from services.embedding.options import LoadOptions
 from services.embedding.protocol import Runtime
@@ -23,24 +23,14 @@ if TYPE_CHECKING:
     from transformers import BatchEncoding, CLIPModel
 
 
-class ClipEmbedder(NoSounds):
+class ClipEmbedder(TextSide, NoSounds):
     """A ``MediaEmbedder`` over a loaded ``CLIPModel``; queries and documents are treated alike."""
 
     def __init__(self, spec: ModelSpec, texts: TextTower, pictures: PictureTower) -> None:
+        super().__init__(texts)
         self.spec = spec
         self.runtime = Runtime("torch", "fp32", "the only runtime for this family")
-        self.tokens = texts.tokens
-        self.special_tokens = texts.special_tokens
-        self._texts = texts
         self._pictures = pictures
-
-    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder.embed_queries``."""
-        return self._texts.embed(texts)
-
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See ``Embedder.embed_documents``."""
-        return self._texts.embed(texts)
 
     def embed_pictures(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
         """See ``MediaEmbedder.embed_pictures``."""

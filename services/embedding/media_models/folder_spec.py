@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from services.embedding.folder_reading import Json, licence_of, peek_json, read_object, unreadable
 from services.embedding.media_models.sides import AUDIO, IMAGE, TEXT
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.spec import ModelSpec
@@ -20,17 +18,12 @@ _UNLIMITED_TOKENS = 100_000
 _NO_TEXT_TOKENS = 256
 """A model without a text side has no limit; this is what collections of it are told."""
 
-Json = Mapping[str, Any]
-
 
 def is_media_folder(folder: Path) -> bool:
     """Whether a folder is one of ours to read: its config names a model of pictures or sounds."""
     if (folder / "modules.json").is_file():
         return False
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
+    config = peek_json(folder / CONFIG)
     return isinstance(config, dict) and config.get("model_type") in _MODALITIES
 
 
@@ -44,16 +37,16 @@ def read_media_spec(name: str, folder: Path, *, source: str, revision: str) -> M
     try:
         return _assemble(name, folder, source, revision)
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise _unreadable(folder / CONFIG, f"a value is missing or has the wrong type ({error})") from error
+        raise unreadable(folder / CONFIG, f"a value is missing or has the wrong type ({error})") from error
 
 
 def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
-    config = _read(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     family = str(config["model_type"])
     _require_processor(folder)
     dim = int(config["hidden_size"] if family == "vit" else config.get("projection_dim") or 512)
     if not 1 <= dim <= 32_768:
-        raise _unreadable(folder / CONFIG, f"it says that vectors have {dim} numbers")
+        raise unreadable(folder / CONFIG, f"it says that vectors have {dim} numbers")
     return ModelSpec(
         name=name,
         family=family,
@@ -62,7 +55,7 @@ def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
         dim=dim,
         max_tokens=_NO_TEXT_TOKENS if family == "vit" else _max_tokens(folder, config, family),
         pooling=_vit_pooling(folder, config) if family == "vit" else "projection",
-        licence="unknown",
+        licence=licence_of(folder),
         file_hashes=hash_files(folder),
         modalities=_MODALITIES[family],
     )
@@ -72,7 +65,7 @@ def _vit_pooling(folder: Path, config: Json) -> str:
     """The first token stands for the picture, unless the folder asks for the mean of its patches."""
     pooling = str(config.get("nearfield_pooling", "cls"))
     if pooling not in _POOLINGS:
-        raise _unreadable(folder / CONFIG, f"nearfield_pooling is {pooling!r}; allowed are {', '.join(_POOLINGS)}")
+        raise unreadable(folder / CONFIG, f"nearfield_pooling is {pooling!r}; allowed are {', '.join(_POOLINGS)}")
     return pooling
 
 
@@ -83,11 +76,11 @@ def _max_tokens(folder: Path, config: Json, family: str) -> int:
     positions = int(text.get("max_position_embeddings") or default)
     if family == "clap":  # a RoBERTa: its positions begin behind that of the padding
         positions -= int(text.get("pad_token_id", 1)) + 1
-    limit = _read(folder / "tokenizer_config.json", optional=True).get("model_max_length")
+    limit = read_object(folder / "tokenizer_config.json", optional=True).get("model_max_length")
     is_limit = isinstance(limit, int | float) and 0 < limit <= _UNLIMITED_TOKENS
     found = min(positions, int(limit or 0)) if is_limit else positions
     if found < 1:
-        raise _unreadable(folder / CONFIG, f"it leaves room for {found} tokens of text")
+        raise unreadable(folder / CONFIG, f"it leaves room for {found} tokens of text")
     return found
 
 
@@ -98,21 +91,3 @@ def _require_processor(folder: Path) -> None:
             "whole folder again",
             code="model-missing",
         )
-
-
-def _read(path: Path, *, optional: bool = False) -> Json:
-    if optional and not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"model file {path} is missing; copy the whole folder again", code="model-missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, str(error)) from error
-    if not isinstance(content, dict):
-        raise _unreadable(path, "it does not hold a JSON object")
-    return content
-
-
-def _unreadable(path: Path, why: str) -> ModelError:
-    return ModelError(f"model file {path} cannot be used: {why}; copy the whole folder again", code="model-unreadable")

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.directions import unit_rows
 from services.embedding.media import Sound
 from services.embedding.media_models.mel import RATE, deltas, mfcc
 from services.embedding.media_models.mfcc_scale import CENTRE, SPREAD
-from services.embedding.media_models.sides import NoPictures, NoTexts, unit_rows
+from services.embedding.media_models.sides import NoPictures, NoTexts
 from services.embedding.media_models.sounds import at_rate
 from services.embedding.options import LoadOptions
 from services.embedding.protocol import Runtime

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.directions import unit_rows
 from services.embedding.media import Picture
-from services.embedding.media_models.sides import unit_rows
 from services.embedding.spec import ModelSpec
 from services.errors import InvalidInput
 

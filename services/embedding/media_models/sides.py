@@ -71,13 +71,3 @@ class NoSounds:
     def embed_sounds(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:  # noqa: ARG002
         """Raises InvalidInput, code "unsupported-modality"."""
         raise no_such_side(self.spec, AUDIO)
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Rows of length 1; one without a direction gets the first axis, so that an index can hold it."""
-    rows = np.asarray(vectors, dtype=np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    flat = lengths[:, 0] < 1e-12
-    units = rows / np.where(lengths < 1e-12, 1.0, lengths)
-    units[flat] = np.eye(1, rows.shape[1])
-    return units.astype(np.float32)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.batching import plan_batches, share_budget
-from services.embedding.media_models.sides import unit_rows
+from services.embedding.batching import plan_batches, run_batches, share_budget
+from services.embedding.directions import unit_rows
 from services.embedding.media_models.torch_folder import read_part
 from services.embedding.model_tokens import ModelTokens
-from services.embedding.options import LoadOptions
+from services.embedding.options import DEFAULT_BATCH_TOKENS, LoadOptions
 from services.embedding.spec import ModelSpec
 from services.embedding.texts import prepare_texts
 
@@ -44,7 +43,7 @@ class TextTower:
         self._tokenizer = tokenizer
         self._forward = forward
         self._streams = options.cores()
-        self._budget_tokens = options.batch_tokens or 2048
+        self._budget_tokens = options.batch_tokens or DEFAULT_BATCH_TOKENS
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts, as ``Embedder.embed_documents``."""
@@ -57,13 +56,7 @@ class TextTower:
         def embed_batch(batch: list[int]) -> None:
             vectors[batch] = self._pass([prepared[position] for position in batch])
 
-        batches = list(plan_batches(lengths, budget_tokens=budget))
-        if self._streams == 1 or len(batches) < 2:
-            for batch in batches:
-                embed_batch(batch)
-        else:
-            with ThreadPoolExecutor(min(self._streams, len(batches))) as pool:
-                list(pool.map(embed_batch, batches))
+        run_batches(plan_batches(lengths, budget_tokens=budget), embed_batch, streams=self._streams)
         return vectors
 
     def _pass(self, texts: list[str]) -> NDArray[np.float32]:
@@ -76,6 +69,23 @@ class TextTower:
                 texts, padding=True, truncation=True, max_length=self._spec.max_tokens, return_tensors="pt"
             )
             return unit_rows(self._forward(features))
+
+
+class TextSide:
+    """The text methods of a model with a tower; queries and documents are treated alike."""
+
+    def __init__(self, texts: TextTower) -> None:
+        self.tokens = texts.tokens
+        self.special_tokens = texts.special_tokens
+        self._texts = texts
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder.embed_queries``."""
+        return self._texts.embed(texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See ``Embedder.embed_documents``."""
+        return self._texts.embed(texts)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

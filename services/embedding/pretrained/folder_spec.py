@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from services.embedding.builtin import TRANSFORMER
+from services.embedding.folder_reading import Json, licence_of, peek_json, read_object, unreadable
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.pretrained.kinds import KINDS, POOLINGS, POSITIONS_AFTER_PADDING, Kind, kind_of
 from services.embedding.spec import ModelSpec
@@ -35,8 +33,6 @@ _MOST_TOKENS = 8192
 """Where the folder does not ask for more: models of 131,072 tokens would need some 100 GB for one text."""
 _MOST_PROMPT_CHARS = 2000
 
-Json = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class _Overrides:
@@ -50,10 +46,7 @@ def is_bare_folder(folder: Path) -> bool:
     """Whether a folder is one of ours to read: a transformer's configuration, and nothing that lists steps."""
     if (folder / "modules.json").is_file():
         return False
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
+    config = peek_json(folder / CONFIG)
     return isinstance(config, dict) and isinstance(config.get("model_type"), str)
 
 
@@ -67,7 +60,7 @@ def read_bare_spec(name: str, folder: Path, *, source: str, revision: str) -> Mo
     try:
         return _assemble(name, folder, source, revision)
     except (TypeError, ValueError, AttributeError) as error:
-        raise _unreadable(folder / CONFIG, f"a value has the wrong type ({error})") from error
+        raise unreadable(folder / CONFIG, f"a value has the wrong type ({error})") from error
 
 
 def kind_of_folder(folder: Path) -> Kind:
@@ -76,7 +69,7 @@ def kind_of_folder(folder: Path) -> Kind:
     Raises:
         ModelError: code "model-unreadable" or "model-unsupported".
     """
-    model_type = str(_read(folder / CONFIG).get("model_type"))
+    model_type = str(read_object(folder / CONFIG).get("model_type"))
     kind = kind_of(model_type)
     if kind is None:
         known = "; ".join(f"{each.name}s {', '.join(sorted(each.types))}" for each in KINDS)
@@ -90,7 +83,7 @@ def kind_of_folder(folder: Path) -> Kind:
 
 def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
     kind = kind_of_folder(folder)
-    config = _read(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     if config.get("auto_map"):
         raise ModelError(
             f"model folder {folder} asks for code of its own (auto_map in {CONFIG}); only architectures of "
@@ -117,7 +110,7 @@ def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
         dim=_dim(folder, config),
         max_tokens=_max_tokens(folder, config, overrides.max_tokens),
         pooling=overrides.pooling or kind.pooling,
-        licence="unknown",
+        licence=licence_of(folder),
         file_hashes=hash_files(folder),
         query_prompt=overrides.query_prompt,
         document_prompt=overrides.document_prompt,
@@ -127,7 +120,7 @@ def _assemble(name: str, folder: Path, source: str, revision: str) -> ModelSpec:
 def _dim(folder: Path, config: Json) -> int:
     dim = next((int(config[key]) for key in _WIDTHS if config.get(key)), 0)
     if not 1 <= dim <= 32_768:
-        raise _unreadable(folder / CONFIG, f"no {', '.join(_WIDTHS)} says how many numbers a vector has")
+        raise unreadable(folder / CONFIG, f"no {', '.join(_WIDTHS)} says how many numbers a vector has")
     return dim
 
 
@@ -138,50 +131,30 @@ def _max_tokens(folder: Path, config: Json, asked: int) -> int:
         # transformers itself assumes 1 where a configuration is silent
         positions -= int(config.get("pad_token_id") or 1) + 1
     if positions < 0:
-        raise _unreadable(folder / CONFIG, "it leaves no position for a token")
+        raise unreadable(folder / CONFIG, "it leaves no position for a token")
     if asked:
         if positions and asked > positions:
-            raise _unreadable(folder / OVERRIDES, f"max_tokens is {asked}, the model has positions for {positions}")
+            raise unreadable(folder / OVERRIDES, f"max_tokens is {asked}, the model has positions for {positions}")
         return asked
-    stated = _read(folder / "tokenizer_config.json", optional=True).get("model_max_length")
+    stated = read_object(folder / "tokenizer_config.json", optional=True).get("model_max_length")
     limit = int(stated) if isinstance(stated, int | float) and 0 < stated <= _UNLIMITED_TOKENS else 0
     return min(_MOST_TOKENS, *(each for each in (positions, limit) if each)) if positions or limit else _DEFAULT_TOKENS
 
 
 def _overrides(folder: Path) -> _Overrides:
     path = folder / OVERRIDES
-    given = _read(path, optional=True)
+    given = read_object(path, optional=True)
     for member, value in given.items():
         wanted = _MEMBERS.get(member)
         if wanted is None:
-            raise _unreadable(path, f"it has a member {member[:40]!r}; known are {', '.join(_MEMBERS)}")
+            raise unreadable(path, f"it has a member {member[:40]!r}; known are {', '.join(_MEMBERS)}")
         if type(value) is not wanted:
-            raise _unreadable(path, f"{member} must be {'a text' if wanted is str else 'a whole number'}")
+            raise unreadable(path, f"{member} must be {'a text' if wanted is str else 'a whole number'}")
         if isinstance(value, str) and len(value) > _MOST_PROMPT_CHARS:
-            raise _unreadable(path, f"{member} has {len(value):,} characters; allowed are {_MOST_PROMPT_CHARS:,}")
+            raise unreadable(path, f"{member} has {len(value):,} characters; allowed are {_MOST_PROMPT_CHARS:,}")
     found = _Overrides(**given)
     if "pooling" in given and found.pooling not in POOLINGS:
-        raise _unreadable(path, f"pooling is {found.pooling[:40]!r}; allowed are {', '.join(POOLINGS)}")
+        raise unreadable(path, f"pooling is {found.pooling[:40]!r}; allowed are {', '.join(POOLINGS)}")
     if "max_tokens" in given and not 1 <= found.max_tokens <= _UNLIMITED_TOKENS:
-        raise _unreadable(path, f"max_tokens is {found.max_tokens}; allowed are 1 to {_UNLIMITED_TOKENS:,}")
+        raise unreadable(path, f"max_tokens is {found.max_tokens}; allowed are 1 to {_UNLIMITED_TOKENS:,}")
     return found
-
-
-def _read(path: Path, *, optional: bool = False) -> Json:
-    if optional and not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"model file {path} is missing; copy the whole folder again", code="model-missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, str(error)) from error
-    if not isinstance(content, dict):
-        raise _unreadable(path, "it does not hold a JSON object")
-    return content
-
-
-def _unreadable(path: Path, why: str) -> ModelError:
-    return ModelError(
-        f"model file {path} cannot be used: {why}; correct it, or copy the whole folder again", code="model-unreadable"
-    )

@@ -109,7 +109,12 @@ class ProviderEmbedder:
 
     def _request(self, texts: Sequence[str], role: Role, deadline: Deadline) -> NDArray[np.float32]:
         began = time.monotonic()
-        answer = self._caller.ask(self._wire.question(texts, role), deadline)
+        try:
+            answer = self._caller.ask(self._wire.question(texts, role), deadline)
+        except BaseException:
+            # here, not by the waiting thread: this thread would take up and pay for the next request before that wakes
+            deadline.call_off()
+            raise
         try:
             vectors, tokens = self._wire.rows(answer, len(texts))
         except BadAnswer as error:

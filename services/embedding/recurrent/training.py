@@ -14,13 +14,13 @@ from services.embedding.own_folder import OwnModel, write_own_folder
 from services.embedding.recurrent.embedder import ELMO, MAX_LAYERS, MEAN, POOLINGS, RNN, Pooling, text_means
 from services.embedding.recurrent.encoder import BOUNDARY, FIRST_WORD, UNKNOWN, Encoder, encoder_tensors
 from services.embedding.training.settings import Choice, Real, Rule, Settings, Whole, bad_training, read_settings
-from services.embedding.training.texts import Counted, Pulse, batches, count_terms, spread
+from services.embedding.training.texts import Counted, Pulse, batches, spread
 from services.embedding.words import folded_words
 from services.embedding.wordvectors.sif import sif_weights
+from services.embedding.wordvectors.writing import count_words
 
 FITTED_ON = 4000
 """Texts whose vectors say what all texts have in common."""
-LEAST_WORDS = 8
 _BATCH = 256
 EVEN, TOP, WORDS_ONLY = "even", "top", "words"
 
@@ -62,7 +62,7 @@ def _train(texts: Iterable[str], settings: Settings, folder: Path, tick: Tick) -
     from services.embedding.recurrent.language_model import Plan, train_language_model
 
     pulse = Pulse(tick)
-    counted = _vocabulary(texts, settings, pulse)
+    counted = count_words(texts, settings, pulse)
     rows = {word: FIRST_WORD + number for number, word in enumerate(counted.terms)}
     stream = _stream(texts, counted, rows, settings.whole("stream"), pulse)
     counts = np.bincount(stream, minlength=FIRST_WORD + len(rows)).astype(np.float64)
@@ -89,20 +89,6 @@ def _train(texts: Iterable[str], settings: Settings, folder: Path, tick: Tick) -
     )
     tensors = {"weights": pooling.weights, "center": pooling.center, "common": pooling.common}
     write_own_folder(folder, model, {**encoder_tensors(encoder), **tensors}, counted.terms)
-
-
-def _vocabulary(texts: Iterable[str], settings: Settings, pulse: Pulse) -> Counted:
-    least = settings.whole("min_count")
-    counted = count_terms(
-        texts, folded_words, least=least, most_terms=settings.whole("max_words"), pulse=pulse, per_text=False
-    )
-    if len(counted.terms) < LEAST_WORDS:
-        raise bad_training(
-            settings.family,
-            f"{len(counted.terms)} words occur at least {least} times in the {counted.texts:,} texts, needed are "
-            f"{LEAST_WORDS}; give more texts or lower min_count",
-        )
-    return counted
 
 
 def _stream(texts: Iterable[str], counted: Counted, rows: dict[str, int], most: int, pulse: Pulse) -> NDArray[np.int32]:

@@ -7,8 +7,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from services.embedding.folder_reading import licence_of, read_json, read_object
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.rerank.protocol import COLBERT, CROSS_ENCODER, SPLADE, RerankerSpec
 from services.errors import ModelError
@@ -22,7 +22,6 @@ _STEPS: Mapping[str, frozenset[str]] = {
 }
 _FAMILY_OF_TYPE = {"SparseEncoder": SPLADE, "MultiVectorEncoder": COLBERT, "CrossEncoder": CROSS_ENCODER}
 _FAMILY_OF_HEAD = {"ForMaskedLM": SPLADE, "HF_ColBERT": COLBERT, "ForSequenceClassification": CROSS_ENCODER}
-_LICENCE = re.compile(r"\A---\n(?:.*\n)*?license:\s*(\S+)", re.MULTILINE)
 _TRUSTED_ACTIVATION = "torch.nn."
 
 
@@ -44,13 +43,13 @@ def read_reranker_spec(name: str, folder: Path) -> RerankerSpec:
             code="model-unreadable",
         ) from error
     files = json.dumps([family, *hash_files(folder)], separators=(",", ":"))
-    return RerankerSpec(name, family, hashlib.sha256(files.encode()).hexdigest()[:32], _licence(folder))
+    return RerankerSpec(name, family, hashlib.sha256(files.encode()).hexdigest()[:32], licence_of(folder))
 
 
 def _family_of_steps(folder: Path) -> str:
     steps = _steps(folder)
     kinds = [kind for kind, _ in steps]
-    model_type = _read(folder / "config_sentence_transformers.json", optional=True).get("model_type")
+    model_type = read_object(folder / "config_sentence_transformers.json", optional=True).get("model_type")
     family = _FAMILY_OF_TYPE.get(str(model_type))
     if family is None:
         found = (("SpladePooling", SPLADE), ("MultiVectorMask", COLBERT), ("LogitScore", CROSS_ENCODER))
@@ -62,13 +61,13 @@ def _family_of_steps(folder: Path) -> str:
         raise _unsupported(folder, f"the steps {', '.join(kinds)}", ", ".join(sorted(_STEPS[family])))
     for kind, path in steps:
         if kind == "Dense":
-            _check_activation(folder, _read(folder / path / "config.json").get("activation_function"))
+            _check_activation(folder, read_object(folder / path / "config.json").get("activation_function"))
     return family
 
 
 def _steps(folder: Path) -> Sequence[tuple[str, str]]:
     steps = []
-    for entry in _read_any(folder / "modules.json"):
+    for entry in read_json(folder / "modules.json"):
         reference, path = str(entry["type"]), str(entry.get("path", ""))
         match = _MODULE.fullmatch(reference)
         if match is None:
@@ -80,7 +79,7 @@ def _steps(folder: Path) -> Sequence[tuple[str, str]]:
 
 
 def _family_of_head(folder: Path) -> str:
-    heads = [str(each) for each in _read(folder / "config.json").get("architectures") or []]
+    heads = [str(each) for each in read_object(folder / "config.json").get("architectures") or []]
     for end, family in _FAMILY_OF_HEAD.items():
         if any(head.endswith(end) for head in heads):
             return family
@@ -88,7 +87,7 @@ def _family_of_head(folder: Path) -> str:
 
 
 def _check_configs(folder: Path, family: str) -> None:
-    config = _read(folder / "config.json", optional=True)
+    config = read_object(folder / "config.json", optional=True)
     if config.get("auto_map"):
         raise _unsupported(folder, "code of its own (auto_map)", "architectures of transformers itself")
     if family != CROSS_ENCODER:
@@ -97,7 +96,7 @@ def _check_configs(folder: Path, family: str) -> None:
     if len(labels) > 1 or int(config.get("num_labels") or 1) > 1:
         raise _unsupported(folder, f"{max(len(labels), 2)} labels", "one score for a pair of texts")
     own = config.get("sentence_transformers") or {}
-    saved = _read(folder / "config_sentence_transformers.json", optional=True)
+    saved = read_object(folder / "config_sentence_transformers.json", optional=True)
     for holder in (own, saved):
         _check_activation(folder, holder.get("activation_fn"))
     _check_activation(folder, config.get("sbert_ce_default_activation_function"))
@@ -107,31 +106,6 @@ def _check_activation(folder: Path, name: object) -> None:
     """The library imports what stands there and calls it."""
     if name is not None and not str(name).startswith(_TRUSTED_ACTIVATION):
         raise _unsupported(folder, f"activation {str(name)[:80]!r}", f"those of {_TRUSTED_ACTIVATION}*")
-
-
-def _licence(folder: Path) -> str:
-    try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
-            match = _LICENCE.match(file.read(4096))
-    except OSError:
-        return "unknown"
-    return match[1].lower() if match else "unknown"
-
-
-def _read(path: Path, *, optional: bool = False) -> Mapping[str, Any]:
-    if optional and not path.is_file():
-        return {}
-    content = _read_any(path)
-    if not isinstance(content, dict):
-        raise TypeError(f"{path.name} does not hold a JSON object")
-    return content
-
-
-def _read_any(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _unsupported(folder: Path, given: str, allowed: str) -> ModelError:

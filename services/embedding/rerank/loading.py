@@ -7,7 +7,8 @@ that each one stands for (Formal et al. 2021).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ _DEFAULT_TOKENS = 512
 _PROBE = ("which file holds the settings?", ("It is read once.", ""))
 
 
-class LibraryReranker:
+class LibraryReranker(ABC):
     """A ``Reranker`` over a model of sentence-transformers; each family says how a batch is scored.
 
     Args:
@@ -58,9 +59,9 @@ class LibraryReranker:
         """What is made of the query once."""
         return query
 
+    @abstractmethod
     def _score(self, asked: Any, texts: list[str]) -> NDArray[np.float32]:
         """Scores of texts that go through the model together."""
-        raise NotImplementedError
 
 
 class CrossEncoderReranker(LibraryReranker):
@@ -107,7 +108,11 @@ class SpladeReranker(LibraryReranker):
         return np.asarray(self._model.similarity(asked, found)[0].float().numpy(), dtype=np.float32)
 
 
-_RERANKERS = {SPLADE: SpladeReranker, COLBERT: ColbertReranker, CROSS_ENCODER: CrossEncoderReranker}
+_RERANKERS: dict[str, Callable[[RerankerSpec, Any], LibraryReranker]] = {
+    SPLADE: SpladeReranker,
+    COLBERT: ColbertReranker,
+    CROSS_ENCODER: CrossEncoderReranker,
+}
 
 
 def load_reranker(spec: RerankerSpec, folder: Path) -> Reranker:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.directions import unit_rows
+from services.embedding.folder_reading import unreadable
 from services.embedding.model_files import verify_files
 from services.embedding.options import LoadOptions
 from services.embedding.protocol import Runtime
 from services.embedding.spec import ModelSpec, Role
-from services.embedding.static.folder_spec import TABLES, TOKENIZER, WEIGHTS, static_files, unreadable
+from services.embedding.static.folder_spec import TABLES, TOKENIZER, WEIGHTS, static_files
 from services.embedding.texts import prepare_texts
 
 if TYPE_CHECKING:

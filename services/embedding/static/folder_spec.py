@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from services.embedding.folder_reading import licence_of, peek_json, prompts_of, read_object, unreadable
 from services.embedding.model_files import check_folder, hash_files
 from services.embedding.spec import ModelSpec
 from services.errors import ModelError
@@ -24,8 +23,6 @@ MAX_TOKENS = 512
 
 _STEP = "StaticEmbedding"
 _MAX_HEADER_BYTES = 1 << 20
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +40,10 @@ class StaticFiles:
 
 def is_static_folder(folder: Path) -> bool:
     """Whether a folder is one of those; nothing is checked."""
-    steps = _json(folder / MODULES)
+    steps = peek_json(folder / MODULES)
     if isinstance(steps, list):
         return bool(steps) and isinstance(steps[0], dict) and str(steps[0].get("type")).endswith("." + _STEP)
-    config = _json(folder / CONFIG)
+    config = peek_json(folder / CONFIG)
     return isinstance(config, dict) and config.get("model_type") == "model2vec"
 
 
@@ -58,10 +55,8 @@ def read_static_spec(name: str, folder: Path, *, source: str, revision: str = ""
     """
     files = static_files(folder)
     check_folder(folder, marks=())
-    settings = _json(folder / "config_sentence_transformers.json")
-    settings = settings if isinstance(settings, dict) else {}
-    prompts = settings.get("prompts")
-    prompts = prompts if isinstance(prompts, dict) else {}
+    settings = read_object(folder / "config_sentence_transformers.json", optional=True)
+    query_prompt, document_prompt = prompts_of(settings)
     dim = _width(files.folder / WEIGHTS)
     cut = settings.get("truncate_dim")
     return ModelSpec(
@@ -72,10 +67,10 @@ def read_static_spec(name: str, folder: Path, *, source: str, revision: str = ""
         dim=min(dim, cut) if isinstance(cut, int) and cut > 0 else dim,
         max_tokens=MAX_TOKENS,
         pooling="mean",
-        licence="unknown",
+        licence=licence_of(folder),
         file_hashes=hash_files(folder),
-        query_prompt=str(prompts.get("query") or ""),
-        document_prompt=str(prompts.get("document") or prompts.get("passage") or prompts.get("corpus") or ""),
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
     )
 
 
@@ -85,7 +80,7 @@ def static_files(folder: Path) -> StaticFiles:
     Raises:
         ModelError: code "model-missing", "model-unsafe" or "model-unsupported".
     """
-    steps = _json(folder / MODULES)
+    steps = peek_json(folder / MODULES)
     where, drops = folder, True
     if isinstance(steps, list):
         kinds = [str(step.get("type")).rpartition(".")[2] if isinstance(step, dict) else "?" for step in steps]
@@ -105,13 +100,6 @@ def static_files(folder: Path) -> StaticFiles:
     return StaticFiles(where, drops)
 
 
-def unreadable(path: Path, why: str) -> ModelError:
-    """The error of a file that does not hold what it should."""
-    return ModelError(
-        f"model file {path} cannot be used: {why[:300]}; copy the whole folder again", code="model-unreadable"
-    )
-
-
 def _width(path: Path) -> int:
     """Numbers in a vector, from the header of the weights."""
     try:
@@ -127,10 +115,3 @@ def _width(path: Path) -> int:
     if not isinstance(dim, int) or not 1 <= dim <= 32_768 or not isinstance(rows, int) or rows < 1:
         raise unreadable(path, f"its table has the shape {[rows, dim]}")
     return dim
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None

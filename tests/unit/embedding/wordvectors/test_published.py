@@ -171,7 +171,7 @@ BROKEN: list[tuple[bytes, str]] = [
     (b"0 3\n", "promises 0 words"),
     (b"99999999999 3\none 1 2 3\n", "99,999,999,999 words"),
     (b"2 99999\none 1 2 3\n", "99,999 numbers a word"),
-    (gzip.compress(b"one 1 2 3\n" * 99)[:-12], "damaged"),
+    (gzip.compress(b"one 1 2 3\n" * 99, mtime=0)[:-12], "damaged"),
     (b"\x1f\x8bnonsense", "damaged"),
     (b"2 3\none " + FLOATS + b"two " + FLOATS[:5], "cut off"),
     (b"2 3\none " + struct.pack("<3f", 1, float("nan"), 3) + b"two " + FLOATS, "NaN"),
