@@ -98,22 +98,22 @@ class ProviderEmbedder:
                 done, _ = wait(running, return_when=FIRST_EXCEPTION)
                 for request in done:
                     request.result()
-            except BaseException:
-                deadline.call_off()
+            except BaseException as error:
+                deadline.call_off(error)
                 pool.shutdown(wait=True, cancel_futures=True)
                 for request, batch in zip(running, batches, strict=True):
                     if not request.cancelled() and request.exception() is None:
                         self._kept.put(role, texts[batch.start : batch.stop], request.result())
-                raise
+                raise deadline.cause or error from None
             return [vector for request in running for vector in request.result()]
 
     def _request(self, texts: Sequence[str], role: Role, deadline: Deadline) -> NDArray[np.float32]:
         began = time.monotonic()
         try:
             answer = self._caller.ask(self._wire.question(texts, role), deadline)
-        except BaseException:
+        except BaseException as error:
             # here, not by the waiting thread: this thread would take up and pay for the next request before that wakes
-            deadline.call_off()
+            deadline.call_off(error)
             raise
         try:
             vectors, tokens = self._wire.rows(answer, len(texts))

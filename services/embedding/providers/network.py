@@ -24,6 +24,8 @@ class Deadline:
         self._clock = clock
         self._at = clock() + seconds
         self._called_off = threading.Event()
+        self._cause: BaseException | None = None
+        self._lock = threading.Lock()
 
     @property
     def called_off(self) -> bool:
@@ -34,8 +36,15 @@ class Deadline:
         """Seconds that are left; 0 when it has passed or was called off."""
         return 0.0 if self.called_off else max(self._at - self._clock(), 0.0)
 
-    def call_off(self) -> None:
+    @property
+    def cause(self) -> BaseException | None:
+        """What the call was called off for first; the failures that follow from it are none."""
+        return self._cause
+
+    def call_off(self, cause: BaseException) -> None:
         """Nothing that belongs to the call is waited for any more, but for a read that has begun."""
+        with self._lock:
+            self._cause = self._cause or cause
         self._called_off.set()
 
     def pause(self, seconds: float) -> None:
