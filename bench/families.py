@@ -1,7 +1,8 @@
 """Families that are trained on a collection, trained on SciFact's corpus and measured there: nDCG@10, time, size.
 
 ``python -m bench.families`` prints a line of JSON per family; ``--family tf-idf --set reduction=projection`` tries one
-with other settings. Search is exact: one product of matrices, no index and no chunking.
+with other settings, ``--model all-MiniLM-L6-v2 --precision fp32`` measures a model that is there. Settings are chosen
+on ``--split train``. Search is exact: one product of matrices, no index and no chunking.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from services.embedding.families import Setting, trainable, trainer_of
+from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
 from services.evaluation.beir import EvaluationSet, read_beir
@@ -62,6 +64,16 @@ def train_and_measure(family: str, settings: Mapping[str, Setting], data: Evalua
     }
 
 
+def measure_model(name: str, precision: str, data: EvaluationSet) -> dict[str, object]:
+    """Measures a model that needs no training."""
+    with tempfile.TemporaryDirectory(prefix="nearfield-families-") as folder:
+        options = LoadOptions(precision=precision, cache_dir=Path(folder), prepared_dir=prepared_models())
+        embedder = ModelRegistry(options).load(name)
+        found = exact_quality(embedder, data)
+    shown = {key: round(value, 4 if "@" in key else 1) for key, value in found.items()}
+    return {"model": name, "runtime": embedder.runtime.name, "precision": embedder.runtime.precision, **shown}
+
+
 def _setting(text: str) -> tuple[str, Setting]:
     name, _, value = text.partition("=")
     for kind in (int, float):
@@ -77,9 +89,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", action="append", choices=trainable(), help="Default: all of them.")
     parser.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE")
+    parser.add_argument("--model", help="Measure this model instead of training families.")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="Of --model.")
+    parser.add_argument("--split", default="test", help="Which judgements: qrels/SPLIT.tsv.")
     parser.add_argument("--documents", type=int, help="Take only so many documents, judged ones first.")
     arguments = parser.parse_args()
-    data = read_beir(evaluation_folder("scifact"), limit_documents=arguments.documents)
+    data = read_beir(evaluation_folder("scifact"), split=arguments.split, limit_documents=arguments.documents)
+    if arguments.model:
+        print(json.dumps(measure_model(arguments.model, arguments.precision, data)), flush=True)
+        return
     for family in arguments.family or trainable():
         print(json.dumps(train_and_measure(family, dict(arguments.set), data)), flush=True)
 

@@ -23,6 +23,7 @@ from services.embedding.providers.options import COHERE_URL, OPENAI_URL, Endpoin
 from services.embedding.registry import ModelRegistry
 from services.embedding.rerank.options import parse_rerankers
 from services.embedding.rerank.registry import RerankerRegistry
+from services.embedding.spec import Role
 from services.errors import SettingsError
 from services.index.adapter import RedisIndex
 from services.ingest.accept import Acceptor
@@ -37,7 +38,7 @@ from services.ledger.jobs import JobReader
 from services.ledger.ledger import Ledger
 from services.ledger.part import Limits
 from services.neardup.near_duplicates import NearDuplicates
-from services.redis_clients import Client, Profile, connect, connect_text
+from services.redis_clients import INTERACTIVE, Client, Profile, connect, connect_text
 from services.search.embedders import QueryEmbedders
 from services.search.service import Searcher
 from services.settings import Settings
@@ -93,8 +94,8 @@ def _endpoint(url: str | None, key: SecretStr | None, api_version: str = "") -> 
     return None if url is None else Endpoint(url, "" if key is None else key.get_secret_value(), api_version)
 
 
-def load_options(settings: Settings) -> LoadOptions:
-    """How this instance loads models."""
+def load_options(settings: Settings, first: Role = Role.DOCUMENT) -> LoadOptions:
+    """How this instance loads models; ``first`` is the side that the process mostly needs."""
     return LoadOptions(
         threads=settings.torch_threads,
         batch_tokens=settings.batch_tokens,
@@ -103,6 +104,7 @@ def load_options(settings: Settings) -> LoadOptions:
         cache_dir=settings.data_dir / "model-cache",
         prepared_dir=prepared_models(),
         models_dir=settings.data_dir / "models",
+        first=first,
         providers=provider_options(settings),
     )
 
@@ -137,7 +139,8 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
     envelopes = EnvelopeStore(settings.data_dir / "accepted")
     descriptions = CollectionFolder(settings.data_dir / "collections")
     ledger = Ledger(ledger_client, envelopes, Limits(deadline_s=settings.document_deadline_s))
-    models = ModelRegistry(load_options(settings), extra=(settings.model,))
+    first = Role.QUERY if profile is INTERACTIVE else Role.DOCUMENT
+    models = ModelRegistry(load_options(settings, first), extra=(settings.model,))
     queries = QueryEmbedders(
         models,
         wait_ms=settings.query_wait_ms,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.embedding.providers.options import ProviderOptions
+from services.embedding.spec import Role
 
 DEFAULT_BATCH_TOKENS = 2048
 """Budget of one forward pass where none is given and none was measured."""
@@ -31,6 +32,8 @@ class LoadOptions:
         cache_dir: where converted models and measurements are kept; None: nowhere.
         prepared_dir: where set-up has put converted models already; read, never written; None: nowhere.
         models_dir: where installed models are, for those that are made of another one; None: nowhere.
+        first: the side that is asked first, and so tried when the model is loaded; runtimes that prepare queries and
+            documents in different ways leave the other until it is asked.
         providers: which providers of embeddings may be asked, and for which models.
     """
 
@@ -41,6 +44,7 @@ class LoadOptions:
     cache_dir: Path | None = None
     prepared_dir: Path | None = None
     models_dir: Path | None = None
+    first: Role = Role.DOCUMENT
     providers: ProviderOptions = field(default_factory=ProviderOptions)
 
     def cores(self) -> int:

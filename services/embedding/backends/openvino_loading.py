@@ -108,7 +108,8 @@ def _open(spec: ModelSpec, place: Path, converted: Converted, options: LoadOptio
         streams=options.cores(),
         batch_tokens=options.batch_tokens or DEFAULT_BATCH_TOKENS,
     )
-    check_vectors(embedder.embed_documents(_PROBE), spec.dim)
+    embed = embedder.embed_queries if options.first is Role.QUERY else embedder.embed_documents
+    check_vectors(embed(_PROBE), spec.dim)
     return embedder
 
 

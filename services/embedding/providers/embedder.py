@@ -98,7 +98,7 @@ class ProviderEmbedder:
                 done, _ = wait(running, return_when=FIRST_EXCEPTION)
                 for request in done:
                     request.result()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it, or what it followed from, is raised again below
                 deadline.call_off(error)
                 pool.shutdown(wait=True, cancel_futures=True)
                 for request, batch in zip(running, batches, strict=True):

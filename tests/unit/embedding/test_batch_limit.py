@@ -50,5 +50,5 @@ def test_a_provider_is_not_asked() -> None:
     model = Timed(lambda count: 0.0, "http")
     limit = batch_limit(model)
     assert model.asked == 0
-    assert limit.queries == MANY
+    assert limit.queries > MANY
     assert limit.side_by_side > 1
