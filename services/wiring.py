@@ -6,7 +6,7 @@ Building connects to nothing and loads no model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
@@ -20,6 +20,7 @@ from services.embedding.installing.default import DefaultModel
 from services.embedding.installing.models import InstalledModels
 from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.providers.options import COHERE_URL, OPENAI_URL, Endpoint, ProviderOptions, parse_offered
+from services.embedding.providers.spending import Spending
 from services.embedding.registry import ModelRegistry
 from services.embedding.rerank.options import parse_rerankers
 from services.embedding.rerank.registry import RerankerRegistry
@@ -61,6 +62,7 @@ class Services:
     queries: QueryEmbedders
     rerankers: RerankerRegistry
     installed: InstalledModels
+    spending: Spending
     trainings: TrainingStore
     index: RedisIndex
     envelopes: EnvelopeStore
@@ -139,8 +141,10 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
     envelopes = EnvelopeStore(settings.data_dir / "accepted")
     descriptions = CollectionFolder(settings.data_dir / "collections")
     ledger = Ledger(ledger_client, envelopes, Limits(deadline_s=settings.document_deadline_s))
-    first = Role.QUERY if profile is INTERACTIVE else Role.DOCUMENT
-    models = ModelRegistry(load_options(settings, first), extra=(settings.model,))
+    options = load_options(settings, Role.QUERY if profile is INTERACTIVE else Role.DOCUMENT)
+    spending = Spending(ledger_client)
+    options = replace(options, providers=replace(options.providers, tell=spending.add))
+    models = ModelRegistry(options, extra=(settings.model,))
     queries = QueryEmbedders(
         models,
         wait_ms=settings.query_wait_ms,
@@ -172,6 +176,7 @@ def build_services(settings: Settings, *, doorbell: Doorbell, profile: Profile) 
         queries=queries,
         rerankers=rerankers,
         installed=installed_models(settings, models, descriptions),
+        spending=spending,
         trainings=TrainingStore(ledger_client),
         index=index,
         envelopes=envelopes,

@@ -26,11 +26,21 @@ class RuntimeShape(TypedDict):
     why: str
 
 
+class UsageShape(TypedDict):
+    """What a provider was asked for since the instance began; ``cost`` in the money of the price, null without one."""
+
+    requests: int
+    texts: int
+    tokens: int
+    cost: float | None
+
+
 class ModelShape(TypedDict):
     """An embedding model.
 
     ``default_by`` says what made it the default: "setting" (NEARFIELD_MODEL), "choice" or "built-in"; null for others.
     ``installed``: it lies in the server's folder of installed models. ``runtime``: null while it is not loaded.
+    ``usage``: null for models that run here.
     """
 
     name: str
@@ -51,6 +61,7 @@ class ModelShape(TypedDict):
     trained_on: TrainedOnShape | None
     used_by: list[str]
     runtime: RuntimeShape | None
+    usage: UsageShape | None
 
 
 class UnusableModelShape(TypedDict):

@@ -103,7 +103,7 @@ def command(
     """Add files, folders and pages of the web to a collection. Pages are fetched by the server, once.
 
     A document's id is made from its folder's name and relative path, so adding a folder again updates what changed and
-    doubles nothing. What the server does not read (such as pictures), hidden and empty files and linked folders are
+    doubles nothing. What the server does not read, hidden and empty files and linked folders are
     passed over with a note. Exit code 1 if a file could not be read or was refused, if there was nothing to add, or
     (with --wait) if a document failed.
     """

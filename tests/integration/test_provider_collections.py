@@ -16,6 +16,7 @@ from tests.conftest import RedisPair
 from tests.providers import DIM, KEY, ProviderServer, answer_for, good, provider_server, saying, status
 
 MODEL = "openai:test-embed"
+PRICE = 0.5
 DOCUMENTS = [{"id": "tea", "text": "tea with milk"}, {"id": "cake", "text": "apple cake with cinnamon"}]
 
 
@@ -27,7 +28,7 @@ def provider() -> Iterator[ProviderServer]:
 
 @pytest.fixture
 def api(redis_pair: RedisPair, tmp_path: Path, provider: ProviderServer) -> Iterator[Api]:
-    settings = {"openai_url": f"{provider.root}/v1", "openai_key": KEY, "provider_models": f"{MODEL}={DIM}"}
+    settings = {"openai_url": f"{provider.root}/v1", "openai_key": KEY, "provider_models": f"{MODEL}={DIM}/512/{PRICE}"}
     with make_api(redis_pair, tmp_path, **settings) as made:
         made.collection(model=MODEL)
         yield made
@@ -37,6 +38,11 @@ def found(api: Api, query: str, name: str = "docs") -> list[str]:
     answer = api.call("POST", f"/collections/{name}/search", {"query": query})
     assert answer.status_code == 200, answer.text
     return [hit["id"] for hit in answer.get_json()["hits"]]
+
+
+def usage(api: Api, name: str) -> Any:
+    models = api.call("GET", "/models").get_json()["items"]
+    return next(model["usage"] for model in models if model["name"] == name)
 
 
 def document(api: Api, name: str) -> Any:
@@ -52,6 +58,15 @@ def test_documents_are_embedded_and_found(api: Api, provider: ProviderServer) ->
     api.drain()
     assert found(api, "a cup of tea")[0] == "tea"
     assert provider.asked[-1].body["input"] == ["a cup of tea"]
+    tokens = sum(answer_for(each)["usage"]["total_tokens"] for each in provider.asked)
+    assert tokens
+    assert usage(api, MODEL) == {
+        "requests": len(provider.asked),
+        "texts": sum(len(each.body["input"]) for each in provider.asked),
+        "tokens": tokens,
+        "cost": pytest.approx(tokens * PRICE / 1e6),
+    }
+    assert usage(api, "hash") is None
 
 
 def test_while_the_provider_is_down_searches_say_so_and_documents_wait(

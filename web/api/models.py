@@ -15,6 +15,7 @@ from services.embedding.installing.models import ModelFacts
 from services.embedding.spec import ModelSpec
 from services.embedding.truncated import read_truncation
 from services.errors import InvalidInput, ModelError, Overloaded
+from services.wiring import provider_options
 from web.body import json_response
 from web.endpoint import Answer, Router
 from web.model_shapes import (
@@ -26,6 +27,7 @@ from web.model_shapes import (
     ModelsShape,
     RemovedModelShape,
     TrainedOnShape,
+    UsageShape,
     VerificationShape,
 )
 from web.present import rfc3339
@@ -244,7 +246,16 @@ def _model_json(state: WebState, facts: ModelFacts, spec: ModelSpec) -> ModelSha
         }
         if facts.runtime is not None
         else None,
+        "usage": _usage_json(state, facts.name),
     }
+
+
+def _usage_json(state: WebState, name: str) -> UsageShape | None:
+    price = provider_options(state.services.settings).known(name).price
+    used = state.services.spending.of(name, price)
+    if used is None:
+        return None
+    return {"requests": used.requests, "texts": used.texts, "tokens": used.tokens, "cost": used.cost}
 
 
 def _trained_json(facts: ModelFacts) -> TrainedOnShape | None:

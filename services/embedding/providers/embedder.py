@@ -17,7 +17,7 @@ from services.embedding.options import LoadOptions
 from services.embedding.protocol import Runtime
 from services.embedding.providers.calls import Caller
 from services.embedding.providers.network import Deadline
-from services.embedding.providers.options import ProviderOptions
+from services.embedding.providers.options import ProviderOptions, is_in_the_open
 from services.embedding.providers.specs import wire_of
 from services.embedding.providers.tokens import EstimatedTokens, cut
 from services.embedding.providers.usage import Usage, UsageCounter
@@ -52,6 +52,8 @@ class ProviderEmbedder:
         self._options = options
         self._wire = wire_of(spec, options)
         self._caller = Caller(spec.name, self._wire.endpoint.key)
+        if self._wire.endpoint.key and is_in_the_open(self._wire.endpoint.url):
+            log.warning("%s: key and texts go to %s without encryption; use https", spec.name, self._wire.endpoint.url)
         self._usage = UsageCounter(options.known(spec.name).price)
         self._kept = _Kept()
         self.runtime = Runtime("http", "as the provider computes", f"asked at {spec.source}", _TOLERANCE)
@@ -125,6 +127,7 @@ class ProviderEmbedder:
             raise self._wrong(f"its vectors have {vectors.shape[1]} numbers, those of the model have {self.spec.dim}")
         counted = sum(map(self.tokens.count, texts)) if tokens is None else tokens
         self._usage.add(len(texts), counted)
+        self._options.tell(self.spec.name, len(texts), counted)
         took_ms = 1000 * (time.monotonic() - began)
         log.debug("%s: %d texts, %d tokens, %.0f ms", self.spec.name, len(texts), counted, took_ms)
         return vectors

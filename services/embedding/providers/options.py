@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -64,6 +66,10 @@ KNOWN: dict[str, KnownModel] = {
 }
 
 
+def _told_nobody(name: str, texts: int, tokens: int) -> None:
+    """What was asked for is of interest to nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderOptions:
     """What the operator has set up.
@@ -75,6 +81,7 @@ class ProviderOptions:
         offered: models by name, with what the operator says of them.
         documents_s: time limit of a call that embeds documents; what was answered by then is kept for the next one.
         queries_s: time limit of a call that embeds queries.
+        tell: called with the model's name, texts and tokens of each request that was answered.
     """
 
     openai: Endpoint | None = None
@@ -83,6 +90,7 @@ class ProviderOptions:
     offered: tuple[tuple[str, KnownModel], ...] = ()
     documents_s: float = 12.0
     queries_s: float = 5.0
+    tell: Callable[[str, int, int], None] = field(default=_told_nobody, compare=False)
 
     def endpoint(self, provider: str) -> Endpoint | None:
         """Where a provider is reached, None when it is not configured."""
@@ -121,6 +129,18 @@ def parse_offered(text: str) -> tuple[tuple[str, KnownModel], ...]:
         ValueError: naming the entry that is none.
     """
     return tuple(_entry(part.strip()) for part in text.split(",") if part.strip())
+
+
+def is_in_the_open(url: str) -> bool:
+    """Whether what is sent there can be read on the way: plain http to another machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 def _entry(text: str) -> tuple[str, KnownModel]:

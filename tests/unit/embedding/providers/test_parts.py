@@ -16,6 +16,7 @@ from services.embedding.providers.options import (
     KnownModel,
     ProviderOptions,
     clean_url,
+    is_in_the_open,
     is_provider_name,
     parse_offered,
     split_name,
@@ -97,6 +98,21 @@ def test_what_is_no_base_url_is_refused_without_repeating_it(url: str) -> None:
 
 def test_a_base_url_loses_its_slash() -> None:
     assert clean_url("https://h:1/v1/") == "https://h:1/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "readable"),
+    [
+        ("https://api.example.org/v1", False),
+        ("http://127.0.0.1:11434/v1", False),
+        ("http://[::1]:8080/v1", False),
+        ("http://localhost/v1", False),
+        ("http://10.0.0.7:11434/v1", True),
+        ("http://127.example.org/v1", True),
+    ],
+)
+def test_plain_http_to_another_machine_is_known(url: str, readable: bool) -> None:
+    assert is_in_the_open(url) is readable
 
 
 @pytest.mark.parametrize(
