@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from services.embedding.media import Picture, Sound
-from tests.models import _letters_tokenizer
+from tests.models import letters_tokenizer
 
 SIDE = 32
 
@@ -36,7 +36,7 @@ def build_clip(folder: Path) -> str:
     CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}).save_pretrained(
         folder
     )
-    _letters_tokenizer().save_pretrained(folder)
+    letters_tokenizer().save_pretrained(folder)
     return str(folder)
 
 
@@ -83,7 +83,7 @@ def build_clap(folder: Path, *, fusion: bool = False) -> str:
         feature_size=16, sampling_rate=16_000, hop_length=160, fft_window_size=512, max_length_s=1,
         frequency_max=8_000, truncation="fusion" if fusion else "rand_trunc",
     ).save_pretrained(folder)  # fmt: skip
-    _letters_tokenizer().save_pretrained(folder)
+    letters_tokenizer().save_pretrained(folder)
     return str(folder)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import string
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
+from tests.tiny_bert import tiny_bert, word_piece
 
 DATA = Path(__file__).parent / "data"
 MINILM = "all-MiniLM-L6-v2"
@@ -54,22 +55,12 @@ def build_tiny_model(folder: Path) -> Path:
     from sentence_transformers.base.modules import Dense
     from sentence_transformers.base.modules import Transformer as TransformerModule
     from sentence_transformers.sentence_transformer.modules import Pooling
-    from transformers import BertConfig, BertModel
+    from transformers import BertModel
 
     torch.manual_seed(7)
     base = folder / "base"
-    config = BertConfig(
-        vocab_size=200,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        # At the usual 0.02 an untrained model gives every text nearly the same vector, and no test could fail.
-        initializer_range=0.5,
-    )
-    BertModel(config).save_pretrained(base)
-    _letters_tokenizer().save_pretrained(base)
+    BertModel(tiny_bert(vocabulary=200, positions=64)).save_pretrained(base)
+    letters_tokenizer().save_pretrained(base)
     transformer = TransformerModule(str(base), max_seq_length=TINY_MAX_TOKENS)
     pooling = Pooling(32, pooling_mode="cls")
     dense = Dense(in_features=32, out_features=12, activation_function=torch.nn.Tanh())
@@ -79,25 +70,6 @@ def build_tiny_model(folder: Path) -> Path:
     return target
 
 
-def _letters_tokenizer():
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ask", "tell", "the", "ing", ":"]
-    pieces += list(string.ascii_lowercase) + ["##" + letter for letter in string.ascii_lowercase]
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=64,
-    )
+def letters_tokenizer() -> Any:
+    """Knows few words, and letters."""
+    return word_piece(["ask", "tell", "the", "ing", ":"], max_tokens=64)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
+from typing import Any
+
+from tests.tiny_bert import tiny_bert, word_piece
 
 MAX_TOKENS = 24
 
@@ -11,20 +14,11 @@ MAX_TOKENS = 24
 def build_bert(folder: Path) -> str:
     """Two layers, WordPiece; its tokenizer adds [CLS] and [SEP]."""
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import BertModel
 
     torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=90,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=MAX_TOKENS,
-        initializer_range=0.5,  # at the usual 0.02 every text has nearly the same vector
-    )
-    BertModel(config).save_pretrained(folder)
-    word_piece().save_pretrained(folder)
+    BertModel(tiny_bert(vocabulary=90, positions=MAX_TOKENS)).save_pretrained(folder)
+    tea_words().save_pretrained(folder)
     return str(folder)
 
 
@@ -97,30 +91,9 @@ def build_steps_gpt2(folder: Path) -> str:
     return _with_steps(folder, build_gpt2, "weightedmean")
 
 
-def word_piece():
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "tea", "leaf", "bean", "water"]
-    pieces += list(string.ascii_lowercase) + ["##" + letter for letter in string.ascii_lowercase]
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=MAX_TOKENS,
-    )
+def tea_words() -> Any:
+    """WordPiece with the words of the tests."""
+    return word_piece(["the", "tea", "leaf", "bean", "water"], max_tokens=MAX_TOKENS)
 
 
 def byte_pieces():

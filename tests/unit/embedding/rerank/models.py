@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.unit.embedding.pretrained.models import MAX_TOKENS, word_piece
+from tests.tiny_bert import tiny_bert
+from tests.unit.embedding.pretrained.models import MAX_TOKENS, tea_words
 
 
 def build_cross_encoder(folder: Path) -> Path:
@@ -42,20 +43,9 @@ def build_colbert(folder: Path) -> Path:
 
 def _base(folder: Path, model_class, **more: object) -> Path:
     import torch
-    from transformers import BertConfig
 
     torch.manual_seed(11)
-    config = BertConfig(
-        vocab_size=90,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=MAX_TOKENS,
-        initializer_range=0.5,
-        **more,
-    )
     base = folder / "base"
-    model_class(config).save_pretrained(base)
-    word_piece().save_pretrained(base)
+    model_class(tiny_bert(vocabulary=90, positions=MAX_TOKENS, **more)).save_pretrained(base)
+    tea_words().save_pretrained(base)
     return base
