@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,18 +10,15 @@ from typing import Any
 
 import httpcore2
 
+from services import timed_stream
+from services.timed_stream import TimedStream
 
-class Deadline:
-    """The end of one call, which may be brought forward.
 
-    Args:
-        seconds: from now.
-        clock: seconds, monotonic.
-    """
+class Deadline(timed_stream.Deadline):
+    """The end of one call, which may be brought forward."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at = clock() + seconds
+        super().__init__(seconds, clock)
         self._called_off = threading.Event()
         self._cause: BaseException | None = None
         self._lock = threading.Lock()
@@ -32,14 +28,14 @@ class Deadline:
         """Whether nobody wants the call's answer any more."""
         return self._called_off.is_set()
 
-    def left_s(self) -> float:
-        """Seconds that are left; 0 when it has passed or was called off."""
-        return 0.0 if self.called_off else max(self._at - self._clock(), 0.0)
-
     @property
     def cause(self) -> BaseException | None:
         """What the call was called off for first; the failures that follow from it are none."""
         return self._cause
+
+    def left_s(self) -> float:
+        """Seconds that are left; 0 when it has passed or was called off."""
+        return 0.0 if self.called_off else super().left_s()
 
     def call_off(self, cause: BaseException) -> None:
         """Nothing that belongs to the call is waited for any more, but for a read that has begun."""
@@ -78,12 +74,7 @@ class TimedNetwork(httpcore2.NetworkBackend):
             httpcore2.ReadTimeout: nothing is left.
         """
         deadline: Deadline | None = getattr(self._current, "deadline", None)
-        if deadline is None:
-            return limit_s
-        left_s = deadline.left_s()
-        if left_s <= 0:
-            raise httpcore2.ReadTimeout("the call's time is up")
-        return left_s if limit_s is None else min(left_s, limit_s)
+        return limit_s if deadline is None else deadline.within(limit_s)
 
     def connect_tcp(
         self,
@@ -95,28 +86,4 @@ class TimedNetwork(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         """A connection."""
         stream = self._sockets.connect_tcp(host, port, self.within(timeout), local_address, socket_options)
-        return _TimedStream(stream, self)
-
-
-class _TimedStream(httpcore2.NetworkStream):
-    def __init__(self, stream: httpcore2.NetworkStream, network: TimedNetwork) -> None:
-        self._stream = stream
-        self._network = network
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._network.within(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._network.within(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        limit_s = self._network.within(timeout)
-        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, limit_s), self._network)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return TimedStream(stream, self.within)

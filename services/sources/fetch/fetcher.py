@@ -20,12 +20,13 @@ import httpx2
 
 from services.errors import InvalidInput
 from services.sources.fetch.decoding import ACCEPTED, BadEncoding, decoded
-from services.sources.fetch.network import AddressRefused, Deadline, GuardedNetwork
+from services.sources.fetch.network import AddressRefused, GuardedNetwork
 from services.sources.fetch.pace import Pace
 from services.sources.fetch.resolver import Resolver, SystemResolver
 from services.sources.fetch.robots import MAX_ROBOTS_BYTES, Robots, RobotsFile
 from services.sources.fetch.urls import PageUrl, parse_url
 from services.sources.fetch.values import Fetched, FetchLimits, Known, PageError
+from services.timed_stream import Deadline
 
 AGENT = "Nearfield"
 USER_AGENT = f"{AGENT}/0.1 (self-hosted search; it reads robots.txt under the name {AGENT})"

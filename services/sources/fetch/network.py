@@ -7,15 +7,14 @@ other side drips.
 
 from __future__ import annotations
 
-import ssl
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httpcore2
 
 from services.sources.fetch.addresses import Network, may_fetch
 from services.sources.fetch.resolver import Resolver
+from services.timed_stream import Deadline, TimedStream
 
 CONNECT_S = 10.0
 MAX_TRIED = 4  # addresses of one name
@@ -23,28 +22,6 @@ MAX_TRIED = 4  # addresses of one name
 
 class AddressRefused(Exception):
     """A name has an address that must not be fetched from, or none at all. Never shown: see ``fetcher.UNREACHABLE``."""
-
-
-class Deadline:
-    """The end of one request.
-
-    Args:
-        seconds: from now.
-        clock: seconds, monotonic.
-    """
-
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at = clock() + seconds
-
-    def left_s(self) -> float:
-        """Seconds that are left; 0 when it has passed."""
-        return max(self._at - self._clock(), 0.0)
-
-    def within(self, limit_s: float | None) -> float:
-        """A time limit cut to what is left; never 0, which sockets take for "do not wait"."""
-        left = self.left_s()
-        return max(left if limit_s is None else min(left, limit_s), 0.001)
 
 
 class GuardedNetwork(httpcore2.NetworkBackend):
@@ -92,7 +69,7 @@ class GuardedNetwork(httpcore2.NetworkBackend):
                 if number == len(tried) - 1:
                     raise
             else:
-                return _BoundedStream(stream, self._deadline)
+                return TimedStream(stream, self._deadline.within)
         raise AssertionError("a loop over no address was entered")
 
     def connect_unix_socket(
@@ -103,33 +80,3 @@ class GuardedNetwork(httpcore2.NetworkBackend):
     ) -> httpcore2.NetworkStream:
         """Never. Raises AddressRefused."""
         raise AddressRefused(path)
-
-
-class _BoundedStream(httpcore2.NetworkStream):
-    """A connection whose every wait ends at the deadline."""
-
-    def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._deadline.left_s() <= 0:
-            raise httpcore2.ReadTimeout("the request's time is up")
-        return self._stream.read(max_bytes, self._deadline.within(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._deadline.left_s() <= 0:
-            raise httpcore2.WriteTimeout("the request's time is up")
-        self._stream.write(buffer, self._deadline.within(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, self._deadline.within(timeout))
-        return _BoundedStream(secured, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
