@@ -32,8 +32,10 @@ from cli.client import ApiClient
 from cli.up import redis_server
 from services.collections.values import VectorType
 from services.demo.corpus import demo_documents
+from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.protocol import Embedder
 from services.embedding.registry import ModelRegistry
+from services.embedding.spec import Role
 from services.embedding.vectors import to_bytes
 from services.redis_clients import BULK, Client, connect, unix_url
 
@@ -63,10 +65,12 @@ def main() -> None:
     options = parser.parse_args()
     with redis_servers() as (ledger_url, index_url):
         os.environ["NEARFIELD_LEDGER_URL"], os.environ["NEARFIELD_INDEX_URL"] = ledger_url, index_url
-        with running_instance() as url:
+        os.environ["NEARFIELD_QUERY_CACHE"] = "0"  # ten questions are asked again and again; each is to be embedded
+        with running_instance() as url, tempfile.TemporaryDirectory(prefix="nearfield-bench-") as cache:
             load(url, options.documents)
             index = connect(index_url, BULK)
-            embedder = ModelRegistry().load(MODEL)
+            models = LoadOptions(cache_dir=Path(cache), prepared_dir=prepared_models(), first=Role.QUERY)
+            embedder = ModelRegistry(models).load(MODEL)
             print(json.dumps(compare(url, index, embedder, options.rounds)), flush=True)
             index.close()
 

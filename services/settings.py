@@ -141,7 +141,7 @@ class Settings(BaseModel):
     max_query_chars: int = Field(4000, ge=16, le=100_000, description="Longest query, characters")
     search_timeout_ms: int = Field(1000, ge=10, le=60_000, description="Time limit of one index query")
     lease_ms: int = Field(15_000, ge=500, le=600_000, description="How long a worker holds documents without progress")
-    claim_documents: int = Field(128, ge=1, le=1000, description="Documents a worker takes in hand at a time")
+    claim_documents: int = Field(512, ge=1, le=1000, description="Documents a worker takes in hand at a time")
     document_deadline_s: int = Field(
         900, ge=5, le=86_400, description="Time a document may take in all attempts before it is failed"
     )

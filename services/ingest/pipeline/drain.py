@@ -17,7 +17,7 @@ from services.errors import Unavailable
 from services.ids import new_token
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.lease import Lease
-from services.ingest.pipeline.pace import SLICE_S, Pace
+from services.ingest.pipeline.pace import SLICE_S, Pace, WindowPace
 from services.ingest.pipeline.parts import Parts
 from services.ingest.pipeline.removals import only_removals
 from services.ingest.pipeline.shelf import Shelf
@@ -36,6 +36,64 @@ class DrainReport:
     done: int = 0
     failed: int = 0
     more: bool = False
+
+
+class _Run:
+    """Slices one after the other; the writes of one end while the model works on the next.
+
+    Args:
+        pace: learns from each slice.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, pace: Pace, clock: Callable[[], float]) -> None:
+        self.done = self.failed = 0
+        self.goes_on = True
+        self._gave_back = False
+        self._pace = pace
+        self._clock = clock
+        self._open: tuple[Slice, float] | None = None
+
+    def take(self, work: Slice) -> None:
+        """Works on a slice, and ends the one before it."""
+        began = self._clock()
+        runs = self._guarded(work, work.run)
+        self._end()
+        if runs:
+            self._open = work, began
+
+    def look(self) -> None:
+        """Ends the slice before the present one as soon as its writes have ended: the next step may be long."""
+        if self._open is not None and self._open[0].is_written:
+            self._end()
+
+    def end(self) -> bool:
+        """Ends the last slice; whether slices have given documents back since this was asked."""
+        self._end()
+        gave_back, self._gave_back = self._gave_back, False
+        return gave_back
+
+    def _end(self) -> None:
+        if self._open is None:
+            return
+        (work, began), self._open = self._open, None
+        if self._guarded(work, work.finish):
+            self._pace.learn(work.tally.done_bytes, self._clock() - began)
+            self._gave_back = self._gave_back or work.tally.gave_back
+            self.done, self.failed = self.done + work.tally.done, self.failed + work.tally.failed
+
+    def _guarded(self, work: Slice, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except LeaseLost as lost:
+            log.warning("claim dropped: %s", lost.message)
+        except Unavailable as error:
+            work.give_back(error)
+            self.goes_on = False
+        else:
+            return True
+        self.done, self.failed = self.done + work.tally.done, self.failed + work.tally.failed
+        return False
 
 
 class IngestPipeline:
@@ -61,8 +119,13 @@ class IngestPipeline:
         self._is_stopping = is_stopping
         self._clock = clock
         self._pace = Pace()
-        writer = ThreadPoolExecutor(1, thread_name_prefix="writing")
-        self._desk = Desk(Shelf(clock), ExtractedStore(parts.settings.data_dir / "extracted"), writer)
+        self._desk = Desk(
+            Shelf(clock),
+            ExtractedStore(parts.settings.data_dir / "extracted"),
+            WindowPace(),
+            embedder=ThreadPoolExecutor(1, thread_name_prefix="model"),
+            writer=ThreadPoolExecutor(1, thread_name_prefix="writing"),
+        )
 
     def drain(self, collection_id: str, budget_s: float = BUDGET_S, *, removals_only: bool = False) -> DrainReport:
         """Works on a collection for about ``budget_s`` seconds or until nothing is due.
@@ -78,31 +141,32 @@ class IngestPipeline:
             return DrainReport()
         if not removals_only:
             self._load_model(collection)
-        started = self._clock()
-        done = failed = 0
+        run = _Run(self._pace, self._clock)
+        try:
+            more = self._work(collection, run, self._clock() + budget_s, removals_only=removals_only)
+        finally:
+            more_again = run.end()
+        return DrainReport(run.done, run.failed, (more or more_again) and run.goes_on and not removals_only)
+
+    def _work(self, collection: Collection, run: _Run, until: float, *, removals_only: bool) -> bool:
+        """Claims and works until nothing is due or the time is over; whether more is due."""
         more = True
-        while more and not self._is_stopping() and self._clock() - started < budget_s:
-            claim = self._claim(collection_id)
+        while run.goes_on and not self._is_stopping() and self._clock() < until:
+            if not more and not run.end():
+                return False
+            claim = self._claim(collection.id)
+            more = claim.more
             if not claim.documents:
-                return DrainReport(done, failed, claim.more and not removals_only)
+                if run.end():
+                    more = True
+                    continue
+                return more
             if removals_only:
                 claim = only_removals(self._parts.ledger, claim)
-                if not claim.documents:
-                    continue
-            began = self._clock()
-            work = self._slice(collection, claim, began)
-            try:
-                work.run()
-            except LeaseLost as lost:
-                log.warning("claim dropped: %s", lost.message)
-            except Unavailable as error:
-                work.give_back(error)
-                more = False
-            else:
-                self._pace.learn(work.tally.done_bytes, self._clock() - began)
-                more = claim.more or work.tally.gave_back
-            done, failed = done + work.tally.done, failed + work.tally.failed
-        return DrainReport(done, failed, more and not removals_only)
+                more = more or not claim.documents
+            if claim.documents:
+                run.take(self._slice(collection, claim, run))
+        return more
 
     def _load_model(self, collection: Collection) -> None:
         """Loads the model before anything is in hand: loading or converting one can outlast a lease, and each lease
@@ -123,12 +187,18 @@ class IngestPipeline:
             lease_ms=settings.lease_ms,
         )
 
-    def _slice(self, collection: Collection, claim: Claim, began: float) -> Slice:
+    def _slice(self, collection: Collection, claim: Claim, run: _Run) -> Slice:
+        began = self._clock()
+
+        def on_progress() -> None:
+            self._on_progress()
+            run.look()
+
         lease = Lease(
             self._parts.ledger,
             claim,
             lease_ms=self._parts.settings.lease_ms,
-            on_progress=self._on_progress,
+            on_progress=on_progress,
             clock=self._clock,
         )
 

@@ -7,19 +7,20 @@ what is in hand goes back with its attempt.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from services.collections.values import Collection
-from services.embedding.options import DEFAULT_BATCH_TOKENS
 from services.errors import NearfieldError, Unavailable
 from services.index.faults import absent
 from services.ingest.pipeline.batch import Embedding
 from services.ingest.pipeline.extracted_store import ExtractedStore
 from services.ingest.pipeline.lease import Lease
 from services.ingest.pipeline.model import CollectionModel
+from services.ingest.pipeline.pace import WindowPace
 from services.ingest.pipeline.parts import Parts
 from services.ingest.pipeline.settling import Settlement, Tally
 from services.ingest.pipeline.shelf import Shelf
@@ -30,15 +31,15 @@ from services.ledger.claiming import RELEASE_PAUSE_MS
 
 log = logging.getLogger(__name__)
 
-WINDOW_BUDGETS = 2  # forward passes per call of the embedder: enough to sort by length, short enough to show progress
-
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a worker keeps between slices: unfinished documents, extracted texts, the thread that writes."""
+    """What a worker keeps between slices: unfinished documents, extracted texts, a pace, and threads."""
 
     shelf: Shelf
     extracted: ExtractedStore
+    window: WindowPace
+    embedder: Executor
     writer: Executor
 
 
@@ -83,7 +84,7 @@ class Slice:
             is_stopping,
         )
         self._taker = taker
-        self._window_tokens = (parts.settings.batch_tokens or DEFAULT_BATCH_TOKENS) * WINDOW_BUDGETS
+        self._window_tokens = desk.window.window_tokens()
         self._writing = Writing(
             parts.index,
             parts.near_duplicates,
@@ -93,7 +94,7 @@ class Slice:
             desk.writer,
         )
         self._embedding = Embedding(
-            self._writing, model, self._settlement, desk.shelf, self._is_over, self._window_tokens
+            self._writing, model, self._settlement, desk.shelf, self._is_over, desk.window, desk.embedder
         )
 
     @property
@@ -101,18 +102,34 @@ class Slice:
         """How it went so far."""
         return self._settlement.tally
 
+    @property
+    def is_written(self) -> bool:
+        """Whether ``finish`` would not have to wait for a write."""
+        return self._writing.is_written
+
     def run(self) -> None:
-        """Works until all is settled or the slice is over, then gives the rest back.
+        """Works until all is on its way to the index or the slice is over; call ``finish`` then.
 
         Raises:
             LeaseLost: all of it is in other hands. Unavailable: call ``give_back``.
         """
-        try:
+        with self._abandoning():
             self._work()
+
+    def finish(self) -> None:
+        """Waits for the writes, settles them and gives the rest back. Raises as ``run``."""
+        with self._abandoning():
+            self._writing.finish()
+        self._settlement.give_back(pause_ms=0)
+
+    @contextmanager
+    def _abandoning(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
+            self._embedding.abandon()
             self._writing.abandon()
             raise
-        self._settlement.give_back(pause_ms=0)
 
     def _work(self) -> None:
         self._require_index()
@@ -128,10 +145,10 @@ class Slice:
                 works.append(work)
                 tokens += work.missing_tokens()
             if tokens >= self._window_tokens:
-                self._embedding.process(works)
+                self._embedding.begin(works)
                 works, tokens = [], 0
-        self._embedding.process(works)
-        self._writing.finish()
+        self._embedding.begin(works)
+        self._embedding.finish()
 
     def _require_index(self) -> None:
         """Makes the search index of a collection that shows nothing yet.

@@ -106,7 +106,12 @@ class Work:
 
 def estimate_tokens(piece: Piece) -> int:
     """About how many tokens a piece has; exact counts are the embedder's business."""
-    return len(piece.embedded) // _CHARS_PER_TOKEN + 2
+    return tokens_of(piece.embedded)
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text has."""
+    return len(text) // _CHARS_PER_TOKEN + 2
 
 
 def make_head(

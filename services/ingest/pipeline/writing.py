@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 
 from services.collections.values import Collection
 from services.index.protocol import VectorIndex
@@ -44,14 +45,21 @@ class Writing:
     executor: Executor
     _begun: list[tuple[Work, Future[Result]]] = field(default_factory=list)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether no write is on its way."""
+        return all(future.done() for _, future in self._begun)
+
     def begin(self, works: Sequence[Work]) -> None:
-        """Has complete documents written, and settles those that were begun before them.
+        """Has complete documents written, and settles those of earlier ones that are.
 
         Raises:
             LeaseLost, Unavailable: of the earlier ones; see ``Settlement.guarded``.
         """
-        earlier, self._begun = self._begun, [(work, self.executor.submit(self._write, work)) for work in works]
-        self._settle(earlier)
+        begun = [*self._begun, *((work, self.executor.submit(self._write, work)) for work in works)]
+        written = list(takewhile(lambda each: each[1].done(), begun))
+        self._begun = begun[len(written) :]
+        self._settle(written)
 
     def finish(self) -> None:
         """Settles all that was begun. Raises as ``begin``."""
