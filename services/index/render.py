@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from services.collections.values import Algorithm, Collection, FieldType
 from services.ids import chunk_prefix, index_name
+from services.index.filter_form import negates, pushed_down
 from services.index.filters import AllOf, AnyOf, Filter, InRange, Not, TagIn
 from services.index.metadata import IndexedValue
 from services.index.tags import encode_tag
@@ -24,6 +25,7 @@ TEXT, START, END, HEADING, PAGE = "t", "s", "e", "h", "p"
 DISTANCE = "distance"
 GRAPH_LINKS = 16
 GRAPH_BUILD_EFFORT = 200
+UNION_PARTS = 16
 MAX_NEIGHBOURS = 10_000  # the Query Engine's own limit where it is started through its wrapper script
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -121,25 +123,60 @@ class _Parameters:
 
 
 def _condition(query: NearestQuery, parameters: _Parameters) -> str:
-    parts = [] if query.filter is None else [_render(query.filter, parameters)]
-    if query.without:
-        parts.append(f"(-{_tags(DOCUMENT, query.without, parameters)})")
-    return f"({' '.join(parts)})" if parts else "*"
+    without = _tags(DOCUMENT, query.without, parameters) if query.without else ""
+    if query.filter is None:
+        return f"((-{without}))" if without else "*"
+    return _filter(query.filter, parameters, unless=without)
 
 
-def _render(filter_: Filter, parameters: _Parameters) -> str:
-    match filter_:
+def _filter(filter_: Filter, parameters: _Parameters, *, unless: str) -> str:
+    """A filter in a form that the engine evaluates right; ``unless`` is what must not be met, "" for nothing."""
+    form = pushed_down(filter_)
+    parts = form.parts if isinstance(form, AllOf) else (form,)
+    unmet = [unless] if unless else []
+    if isinstance(form, AnyOf) and not unmet:
+        return f"({_render(form, parameters)})"
+    if any(negates(part) and not isinstance(part, Not) for part in parts):
+        return f"(-{any_of([*(_opposite(part, parameters) for part in parts), *unmet])})"
+    met = [_render(part, parameters) for part in parts if not isinstance(part, Not)]
+    unmet = [_opposite(part, parameters) for part in parts if isinstance(part, Not)] + unmet
+    return f"({' '.join([*met, f'(-{any_of(unmet)})'] if unmet else met)})"
+
+
+def _render(form: Filter, parameters: _Parameters) -> str:
+    """A part of a filter that was pushed down, in the form it may have anywhere (``filter_form``)."""
+    match form:
+        case AllOf(parts) if negates(form):
+            return f"(-{any_of([_opposite(part, parameters) for part in parts])})"
+        case AllOf(parts):
+            return "(" + " ".join(_render(part, parameters) for part in parts) + ")"
+        case AnyOf(parts):
+            return any_of([_render(part, parameters) for part in parts])
+        case Not(part):
+            return f"(-({_render(part, parameters)}))"
         case TagIn(field, values):
             return _tags(attribute(field), [encode_tag(value) for value in values], parameters)
         case InRange(field, low, high):
             bounds = f"${parameters.add(number_text(low))} ${parameters.add(number_text(high))}"
             return f"@{attribute(field)}:[{bounds}]"
-        case AllOf(parts):
-            return "(" + " ".join(_render(part, parameters) for part in parts) + ")"
-        case AnyOf(parts):
-            return "(" + "|".join(_render(part, parameters) for part in parts) + ")"
-        case Not(part):
-            return f"(-({_render(part, parameters)}))"
+
+
+def _opposite(form: Filter, parameters: _Parameters) -> str:
+    return _render(pushed_down(form, negated=True), parameters)
+
+
+def any_of(parts: Sequence[str]) -> str:
+    """The condition that one of ``parts`` holds, none of which is a union itself.
+
+    From 20 parts on the Query Engine reads a union through a heap, and then a negation in a part is passed over, and
+    two in one part hold the server for good (2.10.5). So no union has more than 16 parts: some become unions in it, and
+    never the first one, which its parser would dissolve.
+    """
+    if len(parts) <= UNION_PARTS:
+        return f"({'|'.join(parts)})"
+    first, rest = parts[0], parts[1:]
+    size = -(-len(rest) // (UNION_PARTS - 1))
+    return any_of([first, *(any_of(rest[at : at + size]) for at in range(0, len(rest), size))])
 
 
 def _tags(name: str, values: Sequence[str], parameters: _Parameters) -> str:
