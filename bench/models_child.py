@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.families import trainer_of
+from services.embedding.options import LoadOptions, prepared_models
 from services.embedding.protocol import Embedder
 from services.embedding.quantised import (
     binary_codes,
@@ -62,6 +65,12 @@ class Recorded:
         return np.stack([self._documents[text] for text in texts])
 
 
+def _registry() -> ModelRegistry:
+    """Models run as in the product, converted ones kept from one measurement to the next."""
+    cache = Path(tempfile.gettempdir()) / f"nearfield-bench-{os.getuid()}"
+    return ModelRegistry(LoadOptions(cache_dir=cache, prepared_dir=prepared_models()))
+
+
 def scifact(texts: int | None) -> tuple[EvaluationSet, list[str]]:
     """SciFact's test queries and the texts of its documents, all or cut to ``texts``."""
     data = read_beir(evaluation_folder("scifact"), limit_documents=texts)
@@ -102,7 +111,7 @@ def train(job: dict[str, Any]) -> None:
 
 def measured(job: dict[str, Any]) -> None:
     """Figures of a model, and of what is derived from it where that is asked."""
-    registry = ModelRegistry()
+    registry = _registry()
     data, texts = scifact(job["texts"])
     asked = list(data.queries.values())
     embedder = registry.load(job["model"])
