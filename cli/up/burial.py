@@ -30,6 +30,8 @@ class Burial:
             return
         self._forget()
         reading, self._pipe = os.pipe()  # not inheritable: no other child keeps the writing end open
+        for group in sorted(self._groups):  # before it runs: this process may be killed at any moment
+            self._tell(f"+{group}")
         # -I -S: no site packages to import, so that it is there within some 10 ms
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SCRIPT)],
@@ -39,8 +41,6 @@ class Burial:
             start_new_session=True,
         )
         os.close(reading)
-        for group in sorted(self._groups):
-            self._tell(f"+{group}")
 
     def add(self, group: int) -> None:
         """A group now exists."""
