@@ -48,7 +48,7 @@ class Writing:
     @property
     def is_written(self) -> bool:
         """Whether no write is on its way."""
-        return all(future.done() for _, future in self._begun)
+        return not self._begun or self._begun[-1][1].done()  # one thread writes them in order
 
     def begin(self, works: Sequence[Work]) -> None:
         """Has complete documents written, and settles those of earlier ones that are.
